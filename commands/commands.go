@@ -1,0 +1,61 @@
+// Package commands holds what a person can ask of rekey, whoever carries the
+// words: Slack or a terminal. It parses text into a Request and knows nothing of
+// how a request is carried out.
+package commands
+
+import "time"
+
+// Actor is the person (or rekey itself) behind an act. It is passed explicitly.
+type Actor struct {
+	Via     string // "slack", "cli", "rekey"
+	ID      string // Slack user id, operating-system user name
+	Name    string // for people; chosen by the person, never used to decide
+	Channel string // Slack channel id the words were typed in, "" elsewhere
+}
+
+// String is the form kept in the security log: "slack:U012AB3CD (alice)".
+func (a Actor) String() string {
+	if a.Via == "rekey" {
+		return "rekey"
+	}
+	if a.Name != "" && a.Name != a.ID {
+		return a.Via + ":" + a.ID + " (" + a.Name + ")"
+	}
+	return a.Via + ":" + a.ID
+}
+
+// Verb is what is asked.
+type Verb string
+
+// The verbs.
+const (
+	Rotate Verb = "rotate"
+	Audit  Verb = "audit"
+	Help   Verb = "help"
+	List   Verb = "list"
+	Status Verb = "status"
+)
+
+// Mode is how a rotation treats the old value.
+type Mode string
+
+// The modes.
+const (
+	Routine     Mode = "routine"     // old value accepted for the secret's overlap, then retired
+	Compromised Mode = "compromised" // old value retired as soon as every consumer is proven on the new one
+)
+
+// Request is one thing a person asks. ID is unique per ask and stays the same on
+// redelivery.
+type Request struct {
+	ID          string
+	At          time.Time
+	Actor       Actor
+	Verb        Verb
+	Secret      string
+	Environment string
+	Mode        Mode
+	Reason      string        // in the person's words; scrubbed before it is kept
+	Since       time.Duration // audit: how far back; 0 means the default
+	Run         string        // status of one run
+}

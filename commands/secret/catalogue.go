@@ -1,0 +1,195 @@
+package secret
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Catalogue is the estate rekey looks after: what rekey.yaml says, checked.
+// It is read-only after loading.
+type Catalogue struct {
+	Environments []Environment // in the order of the file; the first is the default
+	Secrets      []Secret      // in the order of the file
+	Slack        Slack
+	PagerDuty    PagerDuty
+	Access       Access
+	Contacts     []Contact
+}
+
+// Environment is one deployment of the estate.
+type Environment struct {
+	Name      string
+	Consumers []Consumer
+	Logs      []Log
+	Sentry    Sentry
+	// Own lists the addresses rekey's own checks come from.
+	Own []netip.Prefix
+}
+
+// Consumer is a service that reads secrets from an env file and must be reloaded
+// to see a change.
+type Consumer struct {
+	Name    string
+	EnvFile string   // absolute path
+	Reload  []string // argument list, never given to a shell
+	// ReloadTimeout bounds Reload; 0 means 30 s.
+	ReloadTimeout time.Duration
+	Health        string // URL that answers 200 when the service is well; "" for none
+	// Workers is how many processes answer behind one address; 0 when unknown.
+	// Where answers name their worker, all of them must have agreed.
+	Workers int
+}
+
+// Procedure is how a secret is rotated.
+type Procedure string
+
+// The procedures.
+const (
+	// HMACOverlap: two values are valid during the overlap; see package rotate.
+	HMACOverlap Procedure = "hmac-overlap"
+	// Manual: catalogued, audited and scheduled, but rotated by people.
+	Manual Procedure = "manual"
+)
+
+// Generator names how a new value is made.
+type Generator string
+
+// The generators.
+const (
+	Hex32    Generator = "hex32"    // 32 random bytes as 64 hex digits
+	Base6432 Generator = "base64"   // 32 random bytes as 44 base64 characters
+	Django   Generator = "django"   // Django's get_random_secret_key: 50 of its own alphabet
+	Supplied Generator = "supplied" // the provider makes it; a person brings it
+)
+
+// Risk is how bad a mistake would be.
+type Risk string
+
+// The risks.
+const (
+	Low    Risk = "low"
+	Medium Risk = "medium"
+	High   Risk = "high"
+)
+
+// Secret is one row of the catalogue.
+type Secret struct {
+	Name        string
+	Purpose     string
+	Impact      string
+	Owner       string
+	RotateEvery time.Duration // 0: as needed
+	LastRotated time.Time     // seeds the schedule; zero when unknown
+	Risk        Risk
+	Procedure   Procedure
+	Generator   Generator
+	Store       string        // "dotenv"
+	Overlap     time.Duration // routine: how long the old value stays valid
+	Places      []Place       // one per environment it exists in
+}
+
+// Place is a secret in one environment.
+type Place struct {
+	Environment string
+	Uses        []Use
+	Endpoints   []Endpoint
+}
+
+// Role is what a consumer does with the value.
+type Role string
+
+// The roles.
+const (
+	Accepts Role = "accepts" // verifies with it
+	Signs   Role = "signs"   // signs with it
+	Both    Role = "both"    // does both
+)
+
+// Use is one consumer's use of a secret.
+type Use struct {
+	Consumer string
+	Variable string // holds the current value
+	Previous string // holds the one also accepted; "" for a consumer that only signs
+	Role     Role
+	Proof    Proof
+}
+
+// Proof says how to ask the consumer which value it runs on. Exactly one is set.
+type Proof struct {
+	Request   *SignedRequest
+	Challenge *Challenge
+}
+
+// SignedRequest is the guide's webhook call: Body signed with HMAC-SHA256, hex, in
+// Header. A 2xx answer is acceptance, 401 or 403 refusal, anything else unknown.
+type SignedRequest struct {
+	URLs        []string // one per instance to be asked; at least one
+	Method      string
+	Body        string
+	Header      string // "X-Signature"
+	ContentType string
+}
+
+// Challenge asks a service for a keyed proof of the value it runs on: GET URL with
+// ?nonce=N answers {"proof": hex(HMAC-SHA256(value, "rekey-proof-v1\n"+N)), "worker": "…"}.
+// The fixed prefix keeps the answer from being the signature of any real request.
+type Challenge struct {
+	URLs []string // one per instance to be asked; at least one
+}
+
+// Endpoint is what a secret guards.
+type Endpoint struct {
+	Path    string
+	Method  string // "" for any
+	Callers []netip.Prefix
+}
+
+// Log is one log file to read evidence from.
+type Log struct {
+	Path   string
+	Format LogFormat
+}
+
+// LogFormat names what a log file contains.
+type LogFormat string
+
+// The formats.
+const (
+	LogSecurity LogFormat = "security" // the application's security log: "Invalid signature" lines
+	LogDjango   LogFormat = "django"   // django.request and django.server lines
+	LogAccess   LogFormat = "access"   // gunicorn, nginx or Apache combined
+)
+
+// Sentry names the project to ask.
+type Sentry struct {
+	URL          string // "https://sentry.io"; "" when the environment has no Sentry
+	Organization string
+	Project      string // slug
+}
+
+// Slack says where messages go.
+type Slack struct {
+	Channel string // id of #devops-alerts
+}
+
+// PagerDuty says what pages are about.
+type PagerDuty struct {
+	Enabled bool
+	Source  string // "leather-api"
+}
+
+// Access says who may ask for what.
+type Access struct {
+	Responders []string // Slack user ids: may rotate and audit
+	Readers    []string // Slack user ids: may audit, list and ask for status
+	Channels   []string // Slack channel ids commands are taken from; empty: any
+	CLI        []string // operating-system users who may use the command line; as responders
+}
+
+// Contact is whom to ask.
+type Contact struct {
+	Name  string
+	Slack string
+	Email string
+	Phone string
+}
