@@ -1,0 +1,80 @@
+# Every target's purpose is the "##" comment behind it; "make help" prints them.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS   += --no-print-directory
+.DEFAULT_GOAL := help
+
+# No test of ours skips itself, none may hang for ever. The packages that start
+# processes and databases are busy enough by themselves: two at a time.
+TEST    := go run ./cmd/internal/testtools/noskip -timeout 15m -p 2
+# rekey links no C, so that one file runs on any Linux.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unversioned)
+BUILD   := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+# Which benchmarks, how long each, and how large the generated log files are.
+BENCH      ?= .
+BENCHTIME  ?= 1s
+
+.PHONY: help
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/rekey and bin/drill, static
+	$(BUILD) -o bin/ ./cmd/rekey ./cmd/drill
+
+.PHONY: test
+test: ## run every test (installs PostgreSQL on Debian when run as root)
+	@.ci/need postgresql python3
+	$(TEST) ./...
+
+.PHONY: race
+race: ## run every test under the race detector
+	@.ci/need cc postgresql python3
+	CGO_ENABLED=1 $(TEST) -race ./...
+
+.PHONY: bench
+bench: ## run the benchmarks, beside grep and ripgrep; BENCH=regexp BENCHTIME=1s
+	@.ci/need postgresql ripgrep
+	go test -p 1 -timeout 60m -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) ./...
+
+.PHONY: drill
+drill: ## play a whole incident on this machine
+	go run ./cmd/drill
+
+.PHONY: generate
+generate: ## make the generated files again
+	go generate ./...
+
+.PHONY: tidy
+tidy: ## is go.mod what the code needs?
+	go mod tidy -diff
+
+.PHONY: format
+format: ## is the code formatted (gofumpt)?
+	@gofumpt=$$(.ci/tool gofumpt); list=$$($$gofumpt -l .); \
+	if [ -n "$$list" ]; then echo "run $$gofumpt -w on:" >&2; echo "$$list" >&2; exit 1; fi
+
+.PHONY: lint
+lint: ## go vet and golangci-lint
+	go vet ./...
+	golangci=$$(.ci/tool golangci-lint); $$golangci run ./...
+
+.PHONY: generated
+generated: ## are the generated files up to date?
+	.ci/generated
+
+.PHONY: vulnerabilities
+vulnerabilities: ## known vulnerabilities in what is called, where the database can be reached
+	.ci/vulnerabilities
+
+# One after the other, the quick ones first, the tests last: their closing line
+# ends the output.
+.PHONY: ci
+ci: ## everything a change must pass
+	$(MAKE) tidy
+	$(MAKE) format
+	$(MAKE) generated
+	$(MAKE) lint
+	$(MAKE) vulnerabilities
+	$(MAKE) race

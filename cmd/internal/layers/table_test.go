@@ -1,0 +1,99 @@
+package layers
+
+// table says what each package may import besides the standard library:
+//
+//	package: packages of this module; other modules
+//
+// A name that ends in /... stands for itself and everything below it. A row may be
+// written before its package exists.
+//
+// Tests are held to less: they may import whatever is in their own layer or a
+// lower one, every package that serves tests, and every module below that does
+// not belong to one package alone.
+const table = `
+# audit: what happened.
+audit:
+audit/logs:                      audit
+audit/sentry:                    audit
+audit/ledger:                    audit
+audit/ledger/internal/sqlstore:  audit/ledger
+audit/ledger/postgres:           audit/ledger audit/ledger/internal/sqlstore; pgx goose
+audit/ledger/sqlite:             audit/ledger audit/ledger/internal/sqlstore; sqlite goose sys
+
+# commands: what can be asked, decided and done.
+commands:                        audit audit/ledger
+commands/policy:                 commands commands/secret
+commands/secret:                 audit/ledger
+commands/store:                  commands/secret
+commands/store/dotenv:           commands/store commands/secret; sys
+commands/verify:                 commands/secret; sync
+commands/reload:                 ; sys
+commands/rotate:                 commands commands/store commands/verify commands/reload commands/journal commands/secret audit/ledger; sync
+commands/journal:                audit/ledger
+commands/inspect:                commands commands/secret audit audit/logs audit/sentry; sync
+commands/jobs:                   commands audit/ledger audit/ledger/postgres audit/ledger/sqlite; river pgx sqlite sync
+commands/emergency:              commands commands/rotate commands/inspect commands/jobs commands/journal commands/secret audit audit/ledger
+commands/intake:                 commands commands/policy commands/jobs commands/journal commands/secret audit audit/ledger
+
+# bot: Slack's and PagerDuty's words, in and out.
+bot/socket:                      ; slack websocket sync
+bot/render:                      commands commands/secret audit audit/ledger; slack pagerduty
+bot/notify:                      bot/render commands commands/secret audit audit/ledger bot/notify/slack bot/notify/pagerduty; sync
+bot/notify/slack:                bot/render commands/secret; slack
+bot/notify/pagerduty:            bot/render commands/secret; pagerduty
+bot:                             bot/socket bot/render commands commands/secret audit audit/ledger; slack sync
+
+# cmd: programs and their wiring.
+cmd/internal/config:             commands/secret; yaml
+cmd/internal/app:                cmd/internal/config bot bot/socket bot/render bot/notify/... commands/... audit/...; slack pagerduty sentry sync sys
+cmd/internal/layers:
+cmd/internal/docs:
+cmd/internal/testtools/...:
+cmd/rekey:                       cmd/internal/app cmd/internal/config; kong sys
+cmd/internal/rehearsal:          cmd/internal/app cmd/internal/config bot/... commands/... audit/...; sync sys
+cmd/drill:                       cmd/internal/app cmd/internal/config cmd/internal/rehearsal; kong sys
+
+# Services in a process, for tests and for cmd/drill. Never for cmd/rekey.
+audit/audittest:                 audit
+audit/ledger/ledgertest:         audit/ledger; pgx sys cmp rapid
+commands/storetest:              commands/store commands/secret; cmp rapid
+commands/estatetest:             commands/secret; sys
+bot/bottest:                     ; slack websocket
+`
+
+// modules are the short names of other modules in the table.
+var modules = map[string][]string{
+	"cmp":       {"github.com/google/go-cmp"},
+	"goleak":    {"go.uber.org/goleak"},
+	"goose":     {"github.com/pressly/goose/v3"},
+	"kong":      {"github.com/alecthomas/kong"},
+	"pagerduty": {"github.com/PagerDuty/go-pagerduty"},
+	"pgx":       {"github.com/jackc/pgx/v5"},
+	"rapid":     {"pgregory.net/rapid"},
+	"river":     {"github.com/riverqueue/river"},
+	"sentry":    {"github.com/getsentry/sentry-go"},
+	"slack":     {"github.com/slack-go/slack"},
+	"sqlite":    {"modernc.org/sqlite"},
+	"sync":      {"golang.org/x/sync"},
+	"sys":       {"golang.org/x/sys"},
+	"testing":   {"github.com/rogpeppe/go-internal"},
+	"websocket": {"github.com/coder/websocket"},
+	"yaml":      {"github.com/goccy/go-yaml"},
+}
+
+// alone are modules that exactly one package may import, tests included: what
+// they do has one home.
+var alone = map[string]string{
+	"river":  "commands/jobs",
+	"goose":  "audit/ledger",
+	"sentry": "cmd/internal/app",
+	"kong":   "cmd",
+	"yaml":   "cmd/internal/config",
+}
+
+// onlyTests are modules for tests and for the packages that serve them.
+var onlyTests = []string{"cmp", "goleak", "rapid", "testing"}
+
+// order is the direction: a package may import from its own layer and from those
+// before it.
+var order = []string{"audit", "commands", "bot", "cmd"}
