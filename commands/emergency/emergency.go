@@ -1,0 +1,289 @@
+// Package emergency carries a run from its request to its end: rotate, then audit,
+// then tell people, then document. It owns the order of things; each thing itself is
+// done by the package named after it. A run may change hands between any two steps:
+// whoever claims it goes on from the journal.
+package emergency
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"rekey/audit"
+	"rekey/audit/ledger"
+	"rekey/commands"
+	"rekey/commands/inspect"
+	"rekey/commands/jobs"
+	"rekey/commands/journal"
+	"rekey/commands/rotate"
+	"rekey/commands/secret"
+)
+
+// kindAudit is the step that reads the evidence.
+const kindAudit = "audit"
+
+// Inspector reads the evidence; *inspect.Inspector is one.
+type Inspector interface {
+	Audit(ctx context.Context, r inspect.Request) (audit.Report, error)
+}
+
+// Config is what an Engine needs. All fields but Observer are required.
+type Config struct {
+	Catalogue *secret.Catalogue
+	Rotator   *rotate.Rotator
+	Inspector Inspector
+	Store     ledger.Store
+	Queue     journal.Queue
+	Log       *slog.Logger
+	Now       func() time.Time
+	// AuditWithin bounds the reading of evidence; 0 means 2 min.
+	AuditWithin time.Duration
+	Observer    journal.Observer
+}
+
+// Engine carries runs on. It is safe for concurrent use by different runs.
+type Engine struct{ cfg Config }
+
+// New answers an Engine.
+func New(cfg Config) *Engine {
+	if cfg.AuditWithin == 0 {
+		cfg.AuditWithin = 2 * time.Minute
+	}
+	return &Engine{cfg: cfg}
+}
+
+// Work carries a claimed run on until it is final, has to wait, is wanted by nobody
+// any more, or the process is being stopped. It is a jobs.Work.
+func (e *Engine) Work(ctx context.Context, run ledger.Run) error {
+	j, err := journal.Open(ctx, journal.Config{
+		Store: e.cfg.Store, Queue: e.cfg.Queue, Now: e.cfg.Now, Observer: e.cfg.Observer,
+	}, run)
+	if err != nil {
+		return err
+	}
+	var subject rotate.Subject
+	if run.Kind == ledger.KindRotate {
+		subject, err = rotate.NewSubject(e.cfg.Catalogue, run, j.Still)
+		if err == nil {
+			err = e.cfg.Rotator.Sweep(ctx, subject)
+		}
+		if err != nil {
+			return e.giveUp(ctx, j, err)
+		}
+	}
+	if err := e.plan(ctx, j, subject); err != nil {
+		return err
+	}
+	for {
+		select {
+		case <-jobs.Stopping(ctx):
+			return jobs.ErrHandOver
+		default:
+		}
+		step, ok := j.Next()
+		if !ok {
+			return e.end(ctx, j)
+		}
+		if err := e.step(ctx, j, subject, step); err != nil {
+			return err
+		}
+		if j.Run().State == ledger.Waiting {
+			return nil
+		}
+	}
+}
+
+// plan records the steps of a fresh run.
+func (e *Engine) plan(ctx context.Context, j *journal.Journal, subject rotate.Subject) error {
+	if len(j.Steps()) > 0 {
+		return nil
+	}
+	run := j.Run()
+	var steps []ledger.Step
+	if run.Kind == ledger.KindRotate {
+		steps = rotate.Plan(subject)
+	}
+	if run.Kind == ledger.KindAudit || run.Mode == string(commands.Compromised) {
+		steps = append(steps, auditStep(run.ID, len(steps)))
+	}
+	return j.Commit(ctx, journal.Change{
+		Entry: ledger.Entry{Actor: "rekey", Action: run.Kind + ".planned", Result: "planned", Detail: map[string]string{"steps": fmt.Sprint(len(steps))}},
+		Steps: steps,
+		Amend: func(r *ledger.Run) {
+			r.State = ledger.Running
+			r.StartedAt = e.cfg.Now()
+		},
+	})
+}
+
+func auditStep(run string, index int) ledger.Step {
+	return ledger.Step{
+		Run: run, Index: index, Key: kindAudit, Kind: kindAudit,
+		Title: "Read the evidence of misuse", State: ledger.StepPending,
+	}
+}
+
+// step performs one step between its two commits.
+func (e *Engine) step(ctx context.Context, j *journal.Journal, subject rotate.Subject, step ledger.Step) error {
+	step, err := j.Begin(ctx, step)
+	if err != nil {
+		return err
+	}
+	if step.Kind == kindAudit {
+		return e.audit(ctx, j, step)
+	}
+	subject.Run = j.Run()
+	res, err := e.cfg.Rotator.Do(ctx, subject, step)
+	var fault *rotate.Fault
+	switch {
+	case errors.As(err, &fault):
+		if fault.Err != nil {
+			e.cfg.Log.Warn("step failed", "run", step.Run, "step", step.Key, "cause", fault.Err.Error())
+		}
+		return e.failed(ctx, j, subject, step, fault)
+	case err != nil:
+		return fmt.Errorf("performing %s of run %s: %w", step.Key, step.Run, err)
+	case !res.Wait.IsZero():
+		return e.wait(ctx, j, step, res)
+	}
+	c := journal.Change{Fingerprints: res.Fingerprints, Amend: func(r *ledger.Run) {
+		if r.State == ledger.Waiting {
+			r.State = ledger.Running
+		}
+		r.WakeAt = time.Time{}
+	}}
+	if step.Kind == rotate.KindTest || step.Kind == rotate.KindProve {
+		c.Tell = append(c.Tell, thread(step))
+	}
+	return j.Settle(ctx, step, ledger.StepDone, res.Note, c)
+}
+
+// wait puts the run to sleep; the job engine brings it back at WakeAt.
+func (e *Engine) wait(ctx context.Context, j *journal.Journal, step ledger.Step, res rotate.Result) error {
+	step.Note = res.Note
+	return j.Commit(ctx, journal.Change{
+		Entry: ledger.Entry{Actor: "rekey", Action: "run.waiting", Why: step.Title, Result: "waiting", Detail: map[string]string{"until": res.Wait.UTC().Format(time.RFC3339)}},
+		Steps: []ledger.Step{step},
+		Amend: func(r *ledger.Run) { r.State, r.WakeAt = ledger.Waiting, res.Wait },
+	})
+}
+
+// failed records a fault, plans the way back and wakes on-call, in one transaction.
+func (e *Engine) failed(ctx context.Context, j *journal.Journal, subject rotate.Subject, step ledger.Step, fault *rotate.Fault) error {
+	step.State = ledger.StepFailed
+	before := j.Steps()
+	before[step.Index] = step
+	way := rotate.Back(subject, before, step, fault.Serving)
+	c := journal.Change{
+		Tell: []journal.Notice{thread(step), pageTrigger()},
+		Amend: func(r *ledger.Run) {
+			if r.Problem == "" {
+				r.Problem = sentence(fault.Sentence) + " " + way.Says
+			}
+			r.Paged = true
+			if len(way.Steps) > 0 {
+				r.State = ledger.RollingBack
+			}
+		},
+	}
+	// On the way back the remaining steps go on; on the way forward they fall away,
+	// except for the reading of evidence, which is wanted whatever became of the rest.
+	onTheWayBack := rotate.OnTheWayBack(step)
+	again := false
+	for _, s := range before {
+		if onTheWayBack || s.State != ledger.StepPending {
+			continue
+		}
+		again = again || s.Kind == kindAudit
+		s.State = ledger.StepSkipped
+		c.Steps = append(c.Steps, s)
+	}
+	c.Steps = append(c.Steps, way.Steps...)
+	if again {
+		c.Steps = append(c.Steps, auditStep(step.Run, len(before)+len(way.Steps)))
+	}
+	return j.Settle(ctx, step, ledger.StepFailed, fault.Sentence, c)
+}
+
+// audit reads the evidence. Evidence that cannot be read is part of the report, so
+// this step fails only when its result cannot be recorded.
+func (e *Engine) audit(ctx context.Context, j *journal.Journal, step ledger.Step) error {
+	run := j.Run()
+	within, cancel := context.WithTimeout(ctx, e.cfg.AuditWithin)
+	defer cancel()
+	report, err := e.cfg.Inspector.Audit(within, inspect.Request{
+		Secret: run.Secret, Environment: run.Environment, Since: run.Since, Until: e.cfg.Now(),
+	})
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		e.cfg.Log.Warn("audit failed", "run", run.ID, "cause", err.Error())
+		report.Verdict = audit.Verdict{
+			Outcome:  audit.CannotTell,
+			Sentence: "Cannot tell whether the secret was misused: the evidence could not be read.",
+			Missing:  []string{"Everything: run /audit-secret " + run.Secret + " again."},
+		}
+	}
+	raw, err := json.Marshal(report)
+	if err != nil {
+		return fmt.Errorf("encoding the report of run %s: %w", run.ID, err)
+	}
+	return j.Settle(ctx, step, ledger.StepDone, report.Verdict.Sentence, journal.Change{
+		Tell:  []journal.Notice{{Kind: journal.Report, Name: journal.Report}},
+		Amend: func(r *ledger.Run) { r.Report = raw },
+	})
+}
+
+// end records how the run ended and tells who has to know.
+func (e *Engine) end(ctx context.Context, j *journal.Journal) error {
+	run := j.Run()
+	if run.State.Final() {
+		return nil
+	}
+	state := rotate.Outcome(j.Steps())
+	c := journal.Change{
+		Entry: ledger.Entry{Actor: "rekey", Action: run.Kind + ".ended", Why: run.Reason, Result: string(state)},
+		Tell:  []journal.Notice{{Kind: journal.Reply, Name: journal.Reply}},
+		Amend: func(r *ledger.Run) {
+			r.State, r.EndedAt, r.WakeAt = state, e.cfg.Now(), time.Time{}
+		},
+	}
+	if run.Problem != "" {
+		c.Entry.Detail = map[string]string{"problem": run.Problem}
+	}
+	if run.Paged {
+		if state == ledger.Succeeded {
+			c.Tell = append(c.Tell, journal.Notice{Kind: journal.PageResolve, Name: "page-resolve"})
+		} else {
+			c.Tell = append(c.Tell, pageTrigger())
+		}
+	}
+	return j.Commit(ctx, c)
+}
+
+// giveUp ends a run that cannot even be planned, unless it was merely lost.
+func (e *Engine) giveUp(ctx context.Context, j *journal.Journal, err error) error {
+	var fault *rotate.Fault
+	if !errors.As(err, &fault) {
+		return err
+	}
+	return j.Commit(ctx, journal.Change{
+		Entry: ledger.Entry{Actor: "rekey", Action: j.Run().Kind + ".ended", Result: string(ledger.Failed), Detail: map[string]string{"problem": fault.Sentence}},
+		Tell:  []journal.Notice{pageTrigger(), {Kind: journal.Reply, Name: journal.Reply}},
+		Amend: func(r *ledger.Run) {
+			r.State, r.Problem, r.Paged, r.EndedAt = ledger.Failed, sentence(fault.Sentence), true, e.cfg.Now()
+		},
+	})
+}
+
+func pageTrigger() journal.Notice {
+	return journal.Notice{Kind: journal.PageTrigger, Name: "page-trigger"}
+}
+
+func thread(s ledger.Step) journal.Notice {
+	return journal.Notice{Kind: journal.Thread, Name: "step/" + s.Key, Subject: s.Key}
+}

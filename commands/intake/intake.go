@@ -1,0 +1,249 @@
+// Package intake takes requests: it decides whether the person may ask, and records
+// the intent together with the job that will carry it out in one transaction. Slack
+// and the command line both come through here, so that neither can do what the other
+// may not.
+package intake
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"rekey/audit/ledger"
+	"rekey/commands"
+	"rekey/commands/journal"
+	"rekey/commands/policy"
+	"rekey/commands/secret"
+)
+
+// DefaultSince is how far back the evidence is read when nobody says otherwise.
+const DefaultSince = 24 * time.Hour
+
+// Queue hands work to the job engine inside the caller's transaction.
+type Queue interface {
+	journal.Queue
+	EnqueueRun(ctx context.Context, tx ledger.Tx, runID string, at time.Time) error
+}
+
+// Config is what a Desk needs. All fields are required.
+type Config struct {
+	Catalogue *secret.Catalogue
+	Store     ledger.Store
+	Queue     Queue
+	Guard     *secret.Guard
+	Now       func() time.Time
+}
+
+// Desk takes requests. It is safe for concurrent use.
+type Desk struct{ cfg Config }
+
+// New answers a Desk.
+func New(cfg Config) *Desk { return &Desk{cfg: cfg} }
+
+// Take decides about a request and answers at once; work that follows is recorded
+// and queued before Take returns. Taking a request of the same ID again starts
+// nothing and gives the first answer again.
+//
+// Errors that wrap ledger.ErrNotStarted mean that nothing was recorded for certain,
+// ledger.ErrUnknownOutcome that the database did not say in time.
+func (d *Desk) Take(ctx context.Context, req commands.Request) (commands.Answer, error) {
+	req.Reason = d.scrub(req.Reason)
+	verdict := policy.Decide(d.cfg.Catalogue, req)
+	if !verdict.Allowed {
+		return d.refuse(ctx, req, verdict)
+	}
+	switch req.Verb {
+	case commands.Help:
+		return commands.Answer{Outcome: commands.Told, Verb: req.Verb, Text: commands.HelpText()}, nil
+	case commands.List:
+		return d.list(ctx)
+	case commands.Status:
+		return d.status(ctx, req)
+	case commands.Rotate, commands.Audit:
+		return d.start(ctx, req)
+	}
+	return commands.Answer{Outcome: commands.Unusable, Verb: req.Verb, Text: "rekey does not know that command; type /rotate help."}, nil
+}
+
+// scrub takes values that people paste into their reasons out of them, known ones
+// and what looks like one.
+func (d *Desk) scrub(reason string) string {
+	reason = secret.MaskTokens(d.cfg.Guard.ScrubString(strings.TrimSpace(reason)))
+	if r := []rune(reason); len(r) > 500 {
+		reason = string(r[:500]) + "…"
+	}
+	return reason
+}
+
+// refuse records a refusal and answers it privately.
+func (d *Desk) refuse(ctx context.Context, req commands.Request, verdict policy.Decision) (commands.Answer, error) {
+	outcome := commands.Denied
+	if verdict.Usable() {
+		outcome = commands.Unusable
+	}
+	answer := commands.Answer{Outcome: outcome, Verb: req.Verb, Text: verdict.Reason}
+	return d.once(ctx, req, answer, func(ctx context.Context, tx ledger.Tx) error {
+		return tx.Append(ctx, &ledger.Entry{
+			At: d.cfg.Now(), Actor: req.Actor.String(), Action: string(req.Verb) + ".refused",
+			Subject: d.subject(req), Why: req.Reason, Result: "refused",
+			Detail: map[string]string{"because": string(verdict.Code)},
+		})
+	})
+}
+
+// start records a run and its job.
+func (d *Desk) start(ctx context.Context, req commands.Request) (commands.Answer, error) {
+	run := d.run(req)
+	answer, err := d.once(ctx, req, d.taken(run), func(ctx context.Context, tx ledger.Tx) error {
+		r := run
+		if err := d.joinIncident(ctx, tx, &r); err != nil {
+			return err
+		}
+		if err := tx.InsertRun(ctx, r); err != nil {
+			return err
+		}
+		if err := tx.Append(ctx, d.entry(req, r, "accepted")); err != nil {
+			return err
+		}
+		var notices []journal.Notice
+		if r.Paged {
+			notices = append(notices, journal.Notice{Kind: journal.PageTrigger, Name: "page-trigger"})
+		}
+		if err := journal.Tell(ctx, tx, d.cfg.Queue, r, notices, r.CreatedAt); err != nil {
+			return err
+		}
+		return d.cfg.Queue.EnqueueRun(ctx, tx, r.ID, time.Time{})
+	})
+	if errors.Is(err, ledger.ErrBusy) {
+		return d.busy(ctx, req)
+	}
+	return answer, err
+}
+
+// once runs fn together with the record that the request was taken. A request taken
+// before gets its first answer again, and fn does not run.
+func (d *Desk) once(ctx context.Context, req commands.Request, answer commands.Answer, fn func(context.Context, ledger.Tx) error) (commands.Answer, error) {
+	err := d.cfg.Store.Update(ctx, func(ctx context.Context, tx ledger.Tx) error {
+		err := tx.InsertRequest(ctx, ledger.Request{ID: req.ID, At: d.cfg.Now(), Run: answer.Run, Answer: answer.Text})
+		if err != nil {
+			return err
+		}
+		return fn(ctx, tx)
+	})
+	if errors.Is(err, ledger.ErrDuplicate) {
+		return d.again(ctx, req)
+	}
+	if err != nil {
+		return commands.Answer{}, fmt.Errorf("recording the request: %w", err)
+	}
+	return answer, nil
+}
+
+// again answers a redelivered request as it was answered the first time.
+func (d *Desk) again(ctx context.Context, req commands.Request) (commands.Answer, error) {
+	var first ledger.Request
+	err := d.cfg.Store.View(ctx, func(ctx context.Context, tx ledger.Tx) error {
+		var err error
+		first, err = tx.Request(ctx, req.ID)
+		return err
+	})
+	if err != nil {
+		return commands.Answer{}, fmt.Errorf("reading the first answer: %w", err)
+	}
+	outcome := commands.Taken
+	if first.Run == "" {
+		outcome = commands.Unusable
+	}
+	return commands.Answer{Outcome: outcome, Verb: req.Verb, Run: first.Run, Text: first.Answer}, nil
+}
+
+// run is the run a request asks for.
+func (d *Desk) run(req commands.Request) ledger.Run {
+	now := d.cfg.Now()
+	since := req.Since
+	if since == 0 {
+		since = DefaultSince
+	}
+	sec, _ := d.cfg.Catalogue.Secret(req.Secret)
+	env, _ := d.cfg.Catalogue.Environment(req.Environment)
+	id := "r-" + now.UTC().Format("20060102-150405") + "-" + strings.ToLower(rand.Text()[:6])
+	run := ledger.Run{
+		ID: id, Kind: ledger.KindRotate, Secret: sec.Name, Environment: env.Name,
+		Mode: string(req.Mode), Reason: req.Reason, Actor: req.Actor.String(), ReplyTo: req.Actor.Channel,
+		Incident: id, Paged: req.Mode == commands.Compromised, State: ledger.Queued,
+		Since: now.Add(-since), CreatedAt: now, Version: 1,
+	}
+	if req.Verb == commands.Audit {
+		run.Kind, run.Mode, run.Paged = ledger.KindAudit, "", false
+	}
+	return run
+}
+
+// joinIncident makes a rotation part of the incident an earlier one left open, so
+// that on-call has one page to look at and its end closes it.
+func (d *Desk) joinIncident(ctx context.Context, tx ledger.Tx, run *ledger.Run) error {
+	if run.Kind != ledger.KindRotate {
+		return nil
+	}
+	last, err := tx.Runs(ctx, ledger.RunFilter{Secret: run.Secret, Environment: run.Environment, Kind: ledger.KindRotate, Limit: 1})
+	if err != nil {
+		return err
+	}
+	if len(last) == 1 && last[0].Paged && last[0].State != ledger.Succeeded {
+		run.Incident, run.Paged = last[0].Incident, true
+	}
+	return nil
+}
+
+func (d *Desk) taken(run ledger.Run) commands.Answer {
+	a := commands.Answer{Outcome: commands.Taken, Verb: commands.Rotate, Run: run.ID}
+	if run.Kind == ledger.KindAudit {
+		a.Verb = commands.Audit
+		a.Text = fmt.Sprintf("Reading the evidence about %s in %s since %s (run %s). The answer comes to %s.",
+			run.Secret, run.Environment, run.Since.UTC().Format("2 Jan 15:04 MST"), run.ID, d.channel())
+		return a
+	}
+	how := "the old value stays valid for its overlap, then it ends"
+	if run.Mode == string(commands.Compromised) {
+		how = "on-call is paged, and the old value ends as soon as every service runs on the new one"
+	}
+	a.Text = fmt.Sprintf("Rotating %s in %s now (%s): %s. Run %s; follow it in %s.", run.Secret, run.Environment, run.Mode, how, run.ID, d.channel())
+	return a
+}
+
+func (d *Desk) channel() string {
+	if d.cfg.Catalogue.Slack.Channel == "" {
+		return "the security log"
+	}
+	return "<#" + d.cfg.Catalogue.Slack.Channel + ">"
+}
+
+func (d *Desk) entry(req commands.Request, run ledger.Run, result string) *ledger.Entry {
+	e := &ledger.Entry{
+		At: d.cfg.Now(), Actor: req.Actor.String(), Action: string(req.Verb) + ".requested",
+		Subject: journal.Subject(run), Run: run.ID, Why: req.Reason, Result: result,
+	}
+	if run.Mode != "" {
+		e.Detail = map[string]string{"mode": run.Mode, "incident": run.Incident}
+	}
+	return e
+}
+
+// subject names what a refused request was about. What was typed is the person's
+// text, so it is scrubbed and kept short.
+func (d *Desk) subject(req commands.Request) string {
+	if req.Secret == "" {
+		return string(req.Verb)
+	}
+	name := d.scrub(req.Secret)
+	if r := []rune(name); len(r) > 80 {
+		name = string(r[:80]) + "…"
+	}
+	if req.Environment == "" {
+		return name
+	}
+	return d.scrub(req.Environment) + "/" + name
+}

@@ -1,0 +1,136 @@
+package rotate
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+
+	"rekey/audit/ledger"
+	"rekey/commands/secret"
+	"rekey/commands/store"
+	"rekey/commands/verify"
+)
+
+// test proves what one consumer runs on after its set step.
+func (r *Rotator) test(ctx context.Context, s Subject, step ledger.Step) (Result, error) {
+	u, ok := s.use(step.Consumer)
+	if !ok {
+		return Result{}, faultf("the catalogue no longer says that %s uses %s; put it back", step.Consumer, s.Secret.Name)
+	}
+	e, err := r.escrow(ctx, s)
+	if err != nil {
+		return Result{}, err
+	}
+	note, err := r.ask(ctx, s, u, step.Stage, e)
+	if err != nil && step.Stage == StageRetire {
+		err = r.stillServing(ctx, s, u, e, err)
+	}
+	return Result{Note: note}, err
+}
+
+// prove tries the old value against every consumer. Only refusals count.
+func (r *Rotator) prove(ctx context.Context, s Subject) (Result, error) {
+	e, err := r.escrow(ctx, s)
+	if err != nil {
+		return Result{}, err
+	}
+	note, err := r.askAll(ctx, s, StageRetire, e)
+	if err == nil {
+		note = "The old value was tried and refused. " + note
+	}
+	return Result{Note: note}, err
+}
+
+// askAll asks every consumer at once and joins what they said.
+func (r *Rotator) askAll(ctx context.Context, s Subject, stage string, e store.Escrow) (string, error) {
+	notes := make([]string, len(s.Place.Uses))
+	errs := make([]error, len(s.Place.Uses))
+	var wg sync.WaitGroup
+	for i, u := range s.Place.Uses {
+		wg.Go(func() { notes[i], errs[i] = r.ask(ctx, s, u, stage, e) })
+	}
+	wg.Wait()
+	for i := range errs {
+		if errs[i] != nil {
+			return notes[i], errs[i]
+		}
+	}
+	return strings.Join(notes, " "), nil
+}
+
+// ask asks every worker of one consumer until all agree with what the stage calls
+// for, or the time is up. The note is what was seen; a *Fault says what was not.
+func (r *Rotator) ask(ctx context.Context, s Subject, u secret.Use, stage string, e store.Escrow) (string, error) {
+	c := s.consumer(u)
+	opts := verify.Options{Consumer: c.Name, Workers: c.Workers, Within: r.cfg.Within, Pause: r.cfg.Pause}
+	type question struct {
+		probers []verify.Prober
+		exps    []verify.Expectation
+	}
+	var questions []question
+	if accepts(u) {
+		q := question{exps: accepting(stage, e)}
+		for _, url := range u.Proof.Request.URLs {
+			q.probers = append(q.probers, verify.NewSignedRequest(*u.Proof.Request, url, r.transport()))
+		}
+		questions = append(questions, q)
+	}
+	if signs(u) {
+		q := question{exps: running(stage, e)}
+		for _, url := range u.Proof.Challenge.URLs {
+			q.probers = append(q.probers, verify.NewChallenge(url, r.transport()))
+		}
+		questions = append(questions, q)
+	}
+	var notes []string
+	for _, q := range questions {
+		res := verify.Agree(ctx, q.probers, q.exps, opts)
+		if ctx.Err() != nil {
+			return "", context.Cause(ctx)
+		}
+		notes = append(notes, res.Detail)
+		if res.Outcome != verify.Passed {
+			return strings.Join(notes, " "), &Fault{Sentence: res.Detail}
+		}
+	}
+	if c.Health != "" {
+		res := verify.Health(ctx, c.Name, c.Health, r.transport(), opts)
+		if ctx.Err() != nil {
+			return "", context.Cause(ctx)
+		}
+		if res.Outcome != verify.Passed {
+			return res.Detail, &Fault{Sentence: res.Detail}
+		}
+	}
+	return strings.Join(notes, " "), nil
+}
+
+// stillServing marks a failed retirement that needs no way back: the service accepts
+// the new value everywhere, it only does not refuse the old one yet.
+func (r *Rotator) stillServing(ctx context.Context, s Subject, u secret.Use, e store.Escrow, cause error) error {
+	fault, ok := cause.(*Fault)
+	if !ok || !accepts(u) {
+		return cause
+	}
+	c := s.consumer(u)
+	var probers []verify.Prober
+	for _, url := range u.Proof.Request.URLs {
+		probers = append(probers, verify.NewSignedRequest(*u.Proof.Request, url, r.transport()))
+	}
+	res := verify.Agree(ctx, probers, []verify.Expectation{
+		{Label: "new", Value: e.New, Want: verify.Accepted},
+		{Label: "wrong", Value: verify.Wrong(), Want: verify.Refused},
+	}, verify.Options{Consumer: c.Name, Workers: c.Workers, Within: r.cfg.Within / 3, Pause: r.cfg.Pause})
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	fault.Serving = res.Outcome == verify.Passed
+	if fault.Serving {
+		fault.Sentence += fmt.Sprintf(" %s serves the new value.", c.Name)
+	}
+	return fault
+}
+
+func (r *Rotator) transport() http.RoundTripper { return r.cfg.Transport }

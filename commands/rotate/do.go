@@ -1,0 +1,267 @@
+package rotate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"rekey/audit/ledger"
+	"rekey/commands"
+	"rekey/commands/reload"
+	"rekey/commands/secret"
+	"rekey/commands/store"
+)
+
+// Do performs one step. Every step may be performed again after a crash: it looks
+// first and does only what is missing. A *Fault is a definite failure; any other
+// error means that nothing is known to have failed (the run was taken over, the
+// process is stopping).
+func (r *Rotator) Do(ctx context.Context, s Subject, step ledger.Step) (Result, error) {
+	switch step.Kind {
+	case KindCheck:
+		return r.check(ctx, s, step)
+	case KindCreate:
+		return r.create(ctx, s)
+	case KindSet:
+		return r.set(ctx, s, step)
+	case KindTest:
+		return r.test(ctx, s, step)
+	case KindOverlap:
+		return r.overlap(s, step), nil
+	case KindProve:
+		return r.prove(ctx, s)
+	case KindFinish:
+		return r.finish(ctx, s, step)
+	}
+	return Result{}, faultf("this rekey does not know the step %q; it was planned by another version", step.Key)
+}
+
+// check looks before anything is touched: every copy is readable and the same, and
+// every service is well and proven to run on it. Before retiring it looks whether
+// every signer still runs on the new value.
+func (r *Rotator) check(ctx context.Context, s Subject, step ledger.Step) (Result, error) {
+	if step.Stage == StageRetire {
+		e, err := r.escrow(ctx, s)
+		if err != nil {
+			return Result{}, err
+		}
+		note, err := r.askAll(ctx, s, StageSwitch, e)
+		return Result{Note: note}, err
+	}
+	st, err := r.store(s)
+	if err != nil {
+		return Result{}, err
+	}
+	var current secret.Value
+	var leftover []string
+	for _, u := range s.Place.Uses {
+		have, err := st.Read(ctx, s.ref(u))
+		if err != nil {
+			return Result{}, placeFault(u, err)
+		}
+		if current.IsZero() {
+			current = have.Current
+		}
+		if have.Current.IsZero() {
+			return Result{}, faultf("%s has no value for %s; put the value in use there first", s.consumer(u).EnvFile, u.Variable)
+		}
+		if !have.Current.Equal(current) {
+			return Result{}, faultf("%s and %s hold different values of %s; make them agree first", s.Place.Uses[0].Consumer, u.Consumer, s.Secret.Name)
+		}
+		if !have.Previous.IsZero() {
+			leftover = append(leftover, u.Consumer)
+		}
+	}
+	r.learn(s, "live", current)
+	note, err := r.askAll(ctx, s, "", store.Escrow{Old: current})
+	if err != nil {
+		return Result{Note: note}, err
+	}
+	if len(leftover) > 0 {
+		note += fmt.Sprintf(" An older value was still accepted by %s; it ends now.", strings.Join(leftover, ", "))
+	}
+	return Result{Note: note, Fingerprints: r.fingerprints(s, "live", current)}, nil
+}
+
+// create makes the new value and stores it, with the old one, beside the first
+// consumer's copy. The guard knows it before it exists anywhere else.
+func (r *Rotator) create(ctx context.Context, s Subject) (Result, error) {
+	st, err := r.store(s)
+	if err != nil {
+		return Result{}, err
+	}
+	have, err := st.Read(ctx, s.home())
+	if err != nil {
+		return Result{}, placeFault(s.Place.Uses[0], err)
+	}
+	fresh, err := secret.Generate(s.Secret.Generator, r.cfg.Rand)
+	if err != nil {
+		return Result{}, &Fault{Sentence: fmt.Sprintf("no new value can be made: %v", err), Err: err}
+	}
+	if err := secret.CheckHMAC(fresh); err != nil {
+		return Result{}, &Fault{Sentence: fmt.Sprintf("the generator %s is too weak here: %v", s.Secret.Generator, err), Err: err}
+	}
+	r.learn(s, "pending", fresh)
+	kept, err := st.Deposit(ctx, s.home(), store.Escrow{Run: s.Run.ID, Old: have.Current, New: fresh}, s.Still)
+	if err != nil {
+		if lost(err) {
+			return Result{}, err
+		}
+		return Result{}, &Fault{Sentence: fmt.Sprintf("the new value cannot be kept beside %s: %v", s.home().File, err), Err: err}
+	}
+	r.learn(s, "pending", kept.New)
+	fps := append(r.fingerprints(s, "pending", kept.New), r.fingerprints(s, "live", kept.Old)...)
+	return Result{Note: "A new value was made with the generator " + string(s.Secret.Generator) + ".", Fingerprints: fps}, nil
+}
+
+// set writes one consumer's copy and has it reloaded. Reloading is repeated after a
+// crash: it makes a service read what the file holds, however often.
+func (r *Rotator) set(ctx context.Context, s Subject, step ledger.Step) (Result, error) {
+	u, ok := s.use(step.Consumer)
+	if !ok {
+		return Result{}, faultf("the catalogue no longer says that %s uses %s; put it back", step.Consumer, s.Secret.Name)
+	}
+	e, err := r.escrow(ctx, s)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := r.write(ctx, s, u, step, e); err != nil {
+		return Result{}, err
+	}
+	if err := s.Still(ctx); err != nil {
+		return Result{}, err
+	}
+	c := s.consumer(u)
+	out, err := reload.Run(ctx, c.Reload, c.ReloadTimeout)
+	if err != nil {
+		if ctx.Err() != nil {
+			return Result{}, context.Cause(ctx)
+		}
+		said := ""
+		if out = strings.TrimSpace(r.cfg.Guard.ScrubString(out)); out != "" {
+			said = " It said: " + secret.MaskTokens(lastLine(out))
+		}
+		return Result{}, &Fault{Sentence: fmt.Sprintf("%s could not be reloaded with %q: %v.%s", c.Name, strings.Join(c.Reload, " "), err, said), Err: err}
+	}
+	return Result{Note: "Env file written, service told to reload."}, nil
+}
+
+// write brings one copy to what the stage wants. A copy that somebody changed in the
+// meantime is read again: only a value that is not ours stops the run.
+func (r *Rotator) write(ctx context.Context, s Subject, u secret.Use, step ledger.Step, e store.Escrow) error {
+	st, err := r.store(s)
+	if err != nil {
+		return err
+	}
+	want, from := desired(u, step.Stage, e)
+	for attempt := 1; ; attempt++ {
+		have, err := st.Read(ctx, s.ref(u))
+		if err != nil {
+			return placeFault(u, err)
+		}
+		first := step.Stage == StagePublish || (step.Stage == StageSwitch && u.Role == secret.Signs)
+		known := holds(u, have, want, false) || slices.ContainsFunc(from, func(f store.State) bool { return holds(u, have, f, first) })
+		if !known {
+			return faultf("%s holds a value of %s that is neither the old nor the new one: somebody else is changing it; settle that first", s.consumer(u).EnvFile, u.Variable)
+		}
+		_, err = st.Write(ctx, s.ref(u), store.Change{
+			From: have.Revision, Want: want, Run: s.Run.ID, FenceNumber: s.Run.Fence, Fence: s.Still,
+		})
+		if errors.Is(err, store.ErrConflict) && attempt < 5 {
+			continue
+		}
+		if err != nil {
+			return placeFault(u, err)
+		}
+		return nil
+	}
+}
+
+// overlap waits until the secret's overlap has passed since the step began.
+func (r *Rotator) overlap(s Subject, step ledger.Step) Result {
+	if s.Run.Mode == string(commands.Compromised) {
+		return Result{Note: "The overlap was cut short: the secret is compromised."}
+	}
+	until := step.Started.Add(s.Secret.Overlap)
+	if r.cfg.Now().Before(until) {
+		return Result{Wait: until, Note: "Both values are valid until " + until.UTC().Format("2 Jan 15:04 MST") + "."}
+	}
+	return Result{Note: "The overlap is over."}
+}
+
+// finish forgets the values of this run. After a rollback it is the new value that
+// is dead, otherwise the old one.
+func (r *Rotator) finish(ctx context.Context, s Subject, step ledger.Step) (Result, error) {
+	st, err := r.store(s)
+	if err != nil {
+		return Result{}, err
+	}
+	e, err := st.Withdraw(ctx, s.home(), s.Run.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return Result{Note: "Nothing was left to forget."}, nil
+	}
+	if err != nil {
+		return Result{}, placeFault(s.Place.Uses[0], err)
+	}
+	if err := s.Still(ctx); err != nil {
+		return Result{}, err
+	}
+	live, dead := e.New, e.Old
+	if step.Stage == StageRollback {
+		live, dead = e.Old, e.New
+	}
+	if err := st.Discard(ctx, s.home(), s.Run.ID); err != nil {
+		return Result{}, placeFault(s.Place.Uses[0], err)
+	}
+	fps := append(r.fingerprints(s, "live", live), r.fingerprints(s, "retired", dead)...)
+	return Result{Note: "The values of this run are forgotten; fingerprints of the dead one stay on watch.", Fingerprints: fps}, nil
+}
+
+// escrow reads the values of the run.
+func (r *Rotator) escrow(ctx context.Context, s Subject) (store.Escrow, error) {
+	st, err := r.store(s)
+	if err != nil {
+		return store.Escrow{}, err
+	}
+	e, err := st.Withdraw(ctx, s.home(), s.Run.ID)
+	if err != nil {
+		return store.Escrow{}, &Fault{Sentence: fmt.Sprintf("the values of this run cannot be read beside %s: %v", s.home().File, err), Err: err}
+	}
+	r.learn(s, "live", e.Old)
+	r.learn(s, "pending", e.New)
+	return e, nil
+}
+
+func (r *Rotator) learn(s Subject, role string, v secret.Value) {
+	r.cfg.Guard.Add(r.fingerprints(s, role, v))
+}
+
+func (r *Rotator) fingerprints(s Subject, role string, v secret.Value) []ledger.Fingerprint {
+	fps := secret.Fingerprints(r.cfg.Key, s.Secret.Name, s.Run.Environment, role, v)
+	for i := range fps {
+		fps[i].At = r.cfg.Now()
+	}
+	return fps
+}
+
+// placeFault says what is wrong with a consumer's copy; losing the run is no fault.
+func placeFault(u secret.Use, err error) error {
+	if lost(err) {
+		return err
+	}
+	return &Fault{Sentence: fmt.Sprintf("the copy of %s: %v", u.Consumer, err), Err: err}
+}
+
+func lost(err error) bool {
+	return errors.Is(err, ledger.ErrFenced) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+func lastLine(s string) string {
+	s = s[strings.LastIndexByte(s, '\n')+1:]
+	if r := []rune(s); len(r) > 200 {
+		return string(r[:200]) + "…"
+	}
+	return s
+}

@@ -1,0 +1,154 @@
+package rotate
+
+import (
+	"fmt"
+	"slices"
+
+	"rekey/audit/ledger"
+	"rekey/commands"
+	"rekey/commands/secret"
+)
+
+// Plan answers the steps of a fresh run, in order. It is pure: the same subject has
+// the same plan, so that a dry run shows what a real one does.
+func Plan(s Subject) []ledger.Step {
+	p := planner{run: s.Run.ID}
+	p.add(KindCheck, "", "", "Check that every service is well and runs on the present value")
+	p.add(KindCreate, "", "", "Make the new value")
+	for _, u := range s.Place.Uses {
+		if accepts(u) {
+			p.add(KindSet, StagePublish, u.Consumer, "Publish the new value to "+u.Consumer+", beside the old one")
+			p.add(KindTest, StagePublish, u.Consumer, "Prove that "+u.Consumer+" accepts both")
+		}
+	}
+	for _, u := range s.Place.Uses {
+		if signs(u) {
+			p.add(KindSet, StageSwitch, u.Consumer, "Switch "+u.Consumer+" to the new value")
+			p.add(KindTest, StageSwitch, u.Consumer, "Prove that "+u.Consumer+" runs on the new value")
+		}
+	}
+	if s.Run.Mode == string(commands.Routine) && s.Secret.Overlap > 0 {
+		p.add(KindOverlap, "", "", "Keep both values valid for "+span(s.Secret.Overlap))
+		p.add(KindCheck, StageRetire, "", "Check that nobody has gone back to the old value")
+	}
+	for _, u := range s.Place.Uses {
+		if accepts(u) {
+			p.add(KindSet, StageRetire, u.Consumer, "Remove the old value from "+u.Consumer)
+			p.add(KindTest, StageRetire, u.Consumer, "Prove that "+u.Consumer+" refuses the old value")
+		}
+	}
+	p.add(KindProve, "", "", "Try the old value against every consumer")
+	p.add(KindFinish, "", "", "Forget the old value")
+	return p.steps
+}
+
+// WayBack is what follows a step that failed.
+type WayBack struct {
+	// Steps are to be done next. None when there is nothing to go back to.
+	Steps []ledger.Step
+	// Says completes the fault for people: what rekey does about it.
+	Says string
+}
+
+// Back plans the way back after failed, from what was really begun: steps that were
+// never begun have nothing to undo. Failing on the way back has no way back.
+func Back(s Subject, steps []ledger.Step, failed ledger.Step, serving bool) WayBack {
+	if OnTheWayBack(failed) {
+		return WayBack{Says: "rekey goes on with the other services; a person must look at this one."}
+	}
+	p := planner{run: s.Run.ID, next: len(steps)}
+	begun := func(u secret.Use, stage string) bool {
+		return slices.ContainsFunc(steps, func(st ledger.Step) bool {
+			return st.Kind == KindSet && st.Stage == stage && st.Consumer == u.Consumer && st.State != ledger.StepPending
+		})
+	}
+	switch failed.Stage {
+	case StagePublish, StageSwitch:
+		// Those who sign go back first and prove it; only then may anybody stop
+		// accepting the new value.
+		for _, u := range s.Place.Uses {
+			if signs(u) && begun(u, StageSwitch) {
+				p.add(KindSet, StageUnswitch, u.Consumer, "Put the old value back into "+u.Consumer)
+				p.add(KindTest, StageUnswitch, u.Consumer, "Prove that "+u.Consumer+" runs on the old value")
+			}
+		}
+		for _, u := range s.Place.Uses {
+			if accepts(u) && begun(u, StagePublish) {
+				p.add(KindSet, StageRollback, u.Consumer, "Take the new value out of "+u.Consumer)
+				p.add(KindTest, StageRollback, u.Consumer, "Prove that "+u.Consumer+" accepts the old value alone")
+			}
+		}
+		p.add(KindFinish, StageRollback, "", "Forget the new value")
+		return WayBack{Steps: p.steps, Says: "rekey goes back to the old value."}
+	case StageRetire:
+		if serving {
+			return WayBack{Says: "Everything runs on the new value and serves, but the old one is not proven dead."}
+		}
+		for _, u := range s.Place.Uses {
+			if accepts(u) && begun(u, StageRetire) {
+				p.add(KindSet, StageRestore, u.Consumer, "Let "+u.Consumer+" accept both values again")
+				p.add(KindTest, StageRestore, u.Consumer, "Prove that "+u.Consumer+" serves")
+			}
+		}
+		return WayBack{Steps: p.steps, Says: "rekey lets both values be accepted again, so that traffic is served."}
+	}
+	switch failed.Kind {
+	case KindCheck:
+		return WayBack{Says: "Nothing was changed."}
+	case KindCreate:
+		p.add(KindFinish, StageRollback, "", "Forget the new value")
+		return WayBack{Steps: p.steps, Says: "Nothing was changed."}
+	default: // prove, finish: all services are on the new value
+		return WayBack{Says: "Every service runs on the new value, but the old one is not proven dead."}
+	}
+}
+
+// OnTheWayBack reports whether a step undoes others.
+func OnTheWayBack(s ledger.Step) bool {
+	return s.Stage == StageUnswitch || s.Stage == StageRollback || s.Stage == StageRestore
+}
+
+type planner struct {
+	run   string
+	next  int
+	steps []ledger.Step
+}
+
+func (p *planner) add(kind, stage, consumer, title string) {
+	key := kind
+	if stage != "" {
+		key = stage + "/" + kind
+	}
+	if consumer != "" {
+		key += "/" + consumer
+	}
+	p.steps = append(p.steps, ledger.Step{
+		Run: p.run, Index: p.next, Key: key, Kind: kind, Stage: stage, Consumer: consumer,
+		Title: title, State: ledger.StepPending,
+	})
+	p.next++
+}
+
+// Outcome answers how a run whose steps are all settled has ended.
+func Outcome(steps []ledger.Step) ledger.RunState {
+	state := ledger.Succeeded
+	for _, s := range steps {
+		if s.State != ledger.StepFailed {
+			continue
+		}
+		back := slices.ContainsFunc(steps, func(o ledger.Step) bool { return o.Key == StageRollback+"/"+KindFinish })
+		if (s.Stage == StagePublish || s.Stage == StageSwitch) && back && state == ledger.Succeeded {
+			state = ledger.RolledBack
+			continue
+		}
+		return ledger.Failed
+	}
+	return state
+}
+
+func span(d interface{ Hours() float64 }) string {
+	if h := d.Hours(); h >= 1 {
+		return fmt.Sprintf("%g h", h)
+	}
+	return fmt.Sprint(d)
+}
