@@ -1,0 +1,90 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+
+	"rekey/audit/ledger"
+)
+
+// workDelivery answers one wake-up for a delivery. An error puts the wake-up back.
+func (e *Engine) workDelivery(id string) error {
+	w := wake{kindDelivery, id}
+	for {
+		if e.isStopping() {
+			return errStopping // fetched at the last moment
+		}
+		ep, err := e.await()
+		if err != nil {
+			return err
+		}
+		seat, err := e.guard.take(ep.ctx, w, ep, e.cfg.Lease)
+		switch {
+		case err != nil:
+			continue // the epoch ended: try in the next
+		case seat == nil:
+			return nil
+		}
+		again := e.deliverOnce(ep, seat, w)
+		e.guard.leave(w, seat)
+		if !again {
+			return nil
+		}
+	}
+}
+
+// deliverOnce lets Deliver try and settles; again as in runOnce.
+func (e *Engine) deliverOnce(ep *epoch, seat *seat, w wake) (again bool) {
+	before, ok, err := e.look(ep, w)
+	if err != nil || !ok {
+		return err != nil
+	}
+	err = e.shielded(w, func() error {
+		ctx, cancel := context.WithCancel(ep.ctx)
+		defer cancel()
+		return e.cfg.Deliver(ctx, w.id)
+	})
+	rung := e.guard.close(seat)
+	lost := e.settle(ep, w, func(ctx context.Context, tx ledger.Tx) (next, error) {
+		d, txErr := tx.Delivery(ctx, w.id)
+		if txErr != nil {
+			return next{}, txErr
+		}
+		if d.Holder == ep.id {
+			if txErr := tx.ReleaseDelivery(ctx, w.id, ep.id, d.Fence); txErr != nil {
+				return next{}, txErr
+			}
+		}
+		n := afterDelivery(d, before.Sent, err, e.cfg.Now(), e.failures.count(w))
+		if rung && n.wake && !n.failed {
+			n.at = e.cfg.Now()
+		}
+		return n, nil
+	})
+	// A delivery is not held while it waits for its turn to be claimed, so nobody is
+	// told when the epoch ends then; the next epoch has to look.
+	return lost
+}
+
+// look reads the delivery; ok is false when there is nothing to send.
+func (e *Engine) look(ep *epoch, w wake) (d ledger.Delivery, ok bool, err error) {
+	for try := 0; ; try++ {
+		ctx, cancel := context.WithTimeout(ep.ctx, tryTimeout)
+		err = e.cfg.Store.View(ctx, func(ctx context.Context, tx ledger.Tx) error {
+			var err error
+			d, err = tx.Delivery(ctx, w.id)
+			return err
+		})
+		cancel()
+		switch {
+		case err == nil:
+			return d, d.Sent < d.Wanted, nil
+		case errors.Is(err, ledger.ErrNotFound):
+			e.cfg.Log.Error("woken for a delivery that does not exist", "delivery", w.id)
+			return d, false, nil
+		}
+		if err := e.breathe(ep, "looking at", w, err, try); err != nil {
+			return d, false, err
+		}
+	}
+}
