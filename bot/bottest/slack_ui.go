@@ -1,0 +1,5 @@
+package bottest
+
+import "net/http"
+
+func (s *Slack) routeUI(*http.ServeMux) {}
