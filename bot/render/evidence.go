@@ -1,0 +1,83 @@
+package render
+
+import (
+	"fmt"
+
+	"rekey/audit"
+)
+
+// kinds is the order kinds of finding are told in: worst first.
+var kinds = []audit.Kind{audit.Used, audit.InvalidSignature, audit.Denied}
+
+// Evidence is the report of an audit: a reply in the board's thread.
+func Evidence(r audit.Report) Message {
+	var p page
+	p.section("*Evidence: " + text(r.Secret, 80) + " in " + text(r.Environment, 40) + "*\n" + text(window(r.Window), 80))
+	verdict(&p, r)
+	p.section(totals(r))
+	p.lines("*Addresses, most first*", tallies(r.Addresses), 1500)
+	p.lines("*Paths, most first*", tallies(r.Paths), 1500)
+	p.lines("*Sentry*", issues(r.Issues), 1500)
+	p.lines("*Could not be read*", gaps(r.Gaps), 1000)
+	p.lines("*Read*", bullets(r.Read), 800)
+	return p.message("Evidence for " + r.Secret + ": " + r.Verdict.Sentence)
+}
+
+func window(w audit.Window) string {
+	if w.Until.IsZero() {
+		return "since " + clock(w.Since)
+	}
+	return span(w.Since, w.Until)
+}
+
+func totals(r audit.Report) mark {
+	var ms []mark
+	for _, k := range kinds {
+		n := r.Totals[k]
+		if n == 0 && k == audit.Used {
+			ms = append(ms, "• no accepted request from an address that is not ours")
+			continue
+		}
+		m := mark("• " + kindWords(k, n))
+		if k != audit.Used && n > 0 {
+			m += mark(fmt.Sprintf(", %s of them not from us", group(int64(r.Strangers[k]))))
+		}
+		ms = append(ms, m)
+	}
+	return join(ms, "\n")
+}
+
+func tallies(ts []audit.Tally) []mark {
+	var ms []mark
+	for _, t := range ts {
+		m := "• " + code(t.Name, 200) + mark(" "+group(int64(t.Count))+" ×")
+		if sp := span(t.First, t.Last); sp != "" {
+			m += ", " + text(sp, 80)
+		}
+		if t.Ours {
+			m += " (ours)"
+		}
+		ms = append(ms, m)
+	}
+	return ms
+}
+
+func issues(is []audit.Issue) []mark {
+	var ms []mark
+	for _, i := range is {
+		m := "• " + code(i.ShortID, 60) + " " + code(i.Title, 240) + mark(" "+group(i.Count)+" ×")
+		if sp := span(i.First, i.Last); sp != "" {
+			m += ", " + text(sp, 80)
+		}
+		ms = append(ms, m)
+	}
+	return ms
+}
+
+func gaps(gs []audit.Gap) []mark {
+	var ms []mark
+	for _, g := range gs {
+		ms = append(ms, "• "+code(g.Source, 120)+" "+text(g.Why, 300))
+	}
+	return ms
+}

@@ -1,0 +1,148 @@
+package render
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"rekey/audit"
+	"rekey/audit/ledger"
+	"rekey/commands"
+)
+
+// RunText is a run for a terminal. Every foreign character that could steer the
+// terminal is gone.
+func RunText(s Scene) string {
+	var b strings.Builder
+	r := s.Run
+	fmt.Fprintln(&b, clean(title(r)))
+	fmt.Fprintf(&b, "  asked by  %s at %s\n", clean(r.Actor), clock(r.CreatedAt))
+	if r.Mode != "" {
+		fmt.Fprintf(&b, "  mode      %s\n", clean(modeWords(r.Mode)))
+	}
+	if clean(r.Reason) != "" {
+		fmt.Fprintf(&b, "  why       %s\n", clean(r.Reason))
+	}
+	fmt.Fprintf(&b, "  run       %s (%s)\n", clean(r.ID), runTime(r, s.Now))
+	if len(s.Steps) > 0 {
+		fmt.Fprintln(&b)
+	}
+	for _, st := range s.Steps {
+		sign, word := stepWords(st.State)
+		fmt.Fprintf(&b, "  %s %s", pad(sign+" "+word), clean(st.Title))
+		if t := stepTime(st, s.Now); t != "" {
+			fmt.Fprintf(&b, " (%s)", t)
+		}
+		if clean(st.Note) != "" {
+			fmt.Fprintf(&b, ": %s", clean(st.Note))
+		}
+		fmt.Fprintln(&b)
+	}
+	if clean(r.Problem) != "" {
+		fmt.Fprintf(&b, "\nWhat went wrong: %s\n", clean(r.Problem))
+	}
+	if s.Report != nil {
+		fmt.Fprintf(&b, "\n%s", ReportText(*s.Report))
+	}
+	if todo := toDo(s); todo != "" {
+		fmt.Fprintf(&b, "\nWhat is left to do: %s\n", unmark(todo))
+	}
+	if s.Anchor.Seq > 0 {
+		fmt.Fprintf(&b, "\nSecurity log: entry %d, hash %s\n", s.Anchor.Seq, s.Anchor.Hash)
+	}
+	return b.String()
+}
+
+// ReportText is an audit's report for a terminal.
+func ReportText(r audit.Report) string {
+	var b strings.Builder
+	_, word := verdictWords(r.Verdict.Outcome)
+	fmt.Fprintf(&b, "Verdict: %s. %s\n", word, clean(r.Verdict.Sentence))
+	list := func(title string, lines []string) {
+		if len(lines) == 0 {
+			return
+		}
+		fmt.Fprintf(&b, "%s\n", title)
+		for _, l := range lines {
+			fmt.Fprintf(&b, "  - %s\n", clean(l))
+		}
+	}
+	list("Reasons", r.Verdict.Reasons)
+	list("Missing to be sure", r.Verdict.Missing)
+	fmt.Fprintf(&b, "Looked at %s: ", window(r.Window))
+	var parts []string
+	for _, k := range kinds {
+		parts = append(parts, fmt.Sprintf("%s (%d not from us)", kindWords(k, r.Totals[k]), r.Strangers[k]))
+	}
+	fmt.Fprintf(&b, "%s\n", strings.Join(parts, ", "))
+	list("Addresses", tallyText(r.Addresses))
+	list("Paths", tallyText(r.Paths))
+	var is []string
+	for _, i := range r.Issues {
+		is = append(is, fmt.Sprintf("%s %s: %s times, %s", i.ShortID, i.Title, group(i.Count), span(i.First, i.Last)))
+	}
+	list("Sentry", is)
+	var gs []string
+	for _, g := range r.Gaps {
+		gs = append(gs, g.Source+": "+g.Why)
+	}
+	list("Could not be read", gs)
+	list("Read", r.Read)
+	return b.String()
+}
+
+func tallyText(ts []audit.Tally) []string {
+	var out []string
+	for _, t := range ts {
+		ours := ""
+		if t.Ours {
+			ours = " (ours)"
+		}
+		out = append(out, fmt.Sprintf("%s %s times, %s%s", t.Name, group(int64(t.Count)), span(t.First, t.Last), ours))
+	}
+	return out
+}
+
+// ListText is the catalogue for a terminal.
+func ListText(rows []commands.SecretRow, now time.Time) string {
+	return table(func(row func(...string)) {
+		row("SECRET", "ENVIRONMENT", "LAST ROTATED", "NEXT", "OWNER", "RISK", "PROCEDURE", "RUN")
+		for _, r := range rows {
+			row(r.Name, r.Environment, day(r.LastRotated, "unknown"), due(r.NextDue, now), r.Owner, r.Risk, r.Procedure, r.Active)
+		}
+	})
+}
+
+// StatusText is a list of runs for a terminal.
+func StatusText(runs []ledger.Run, now time.Time) string {
+	if len(runs) == 0 {
+		return "No run yet.\n"
+	}
+	return table(func(row func(...string)) {
+		row("RUN", "SECRET", "ENVIRONMENT", "MODE", "STATE", "ASKED BY", "STARTED", "TOOK")
+		for _, r := range runs {
+			row(r.ID, r.Secret, r.Environment, r.Mode, runWords(r), who(r.Actor), clock(r.CreatedAt), runTime(r, now))
+		}
+	})
+}
+
+func table(fill func(row func(...string))) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fill(func(cells ...string) {
+		for i, c := range cells {
+			if cells[i] = clean(c); cells[i] == "" {
+				cells[i] = "-"
+			}
+		}
+		fmt.Fprintln(w, strings.Join(cells, "\t"))
+	})
+	_ = w.Flush() // a strings.Builder does not fail
+	return b.String()
+}
+
+// unmark takes mrkdwn of our own back to plain words.
+func unmark(m mark) string {
+	return strings.NewReplacer("*", "", "`", "", "&lt;", "<", "&gt;", ">", "&amp;", "&").Replace(string(m))
+}

@@ -1,0 +1,59 @@
+package render
+
+import (
+	"fmt"
+
+	"rekey/audit/ledger"
+)
+
+// StepDetail is what a reply in the board's thread says of one step. ok is false
+// where the run has no such step.
+func StepDetail(s Scene, key string) (m Message, ok bool) {
+	for _, st := range s.Steps {
+		if st.Key == key {
+			return stepDetail(s, st), true
+		}
+	}
+	return Message{}, false
+}
+
+func stepDetail(s Scene, st ledger.Step) Message {
+	sign, word := stepWords(st.State)
+	var p page
+	p.section("*" + text(st.Title, 300) + "*: " + mark(sign+" "+word))
+	if clean(st.Note) != "" {
+		p.section(text(st.Note, 2500))
+	}
+	facts := "Step " + code(st.Key, 120)
+	if st.Consumer != "" {
+		facts += " · service " + code(st.Consumer, 80)
+	}
+	if sp := span(st.Started, st.Ended); !st.Started.IsZero() && !st.Ended.IsZero() {
+		facts += " · " + text(sp, 80)
+	}
+	if st.Attempt > 1 {
+		facts += mark(fmt.Sprintf(" · attempt %d", st.Attempt))
+	}
+	p.context(facts)
+	return p.message(s.Run.Secret + ": " + st.Title + ": " + word + ". " + st.Note)
+}
+
+// Reply tells the person who asked how it ended, where they asked.
+func Reply(s Scene) Message {
+	var p page
+	p.section("*" + text(title(s.Run), 300) + "*")
+	if clean(s.Run.Problem) != "" {
+		p.section("*What went wrong:* " + text(s.Run.Problem, 800))
+	}
+	if s.Report != nil {
+		verdict(&p, *s.Report)
+		p.section(totals(*s.Report))
+		p.lines("*Addresses, most first*", tallies(s.Report.Addresses), 800)
+		p.lines("*Could not be read*", gaps(s.Report.Gaps), 800)
+	}
+	if todo := toDo(s); todo != "" {
+		p.section("*What is left to do:* " + todo)
+	}
+	p.context(footer(s))
+	return p.message(Headline(s))
+}

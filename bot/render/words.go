@@ -1,0 +1,216 @@
+package render
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"rekey/audit"
+	"rekey/audit/ledger"
+)
+
+// The few words that name a state, beside a mark for those who scan.
+
+func runMark(s ledger.RunState) string {
+	switch s {
+	case ledger.Queued:
+		return "⚪"
+	case ledger.Running:
+		return "🔵"
+	case ledger.Waiting:
+		return "🟡"
+	case ledger.RollingBack, ledger.RolledBack:
+		return "🟠"
+	case ledger.Succeeded:
+		return "🟢"
+	}
+	return "🔴"
+}
+
+// runWords says where a run is, in a few words.
+func runWords(r ledger.Run) string {
+	if r.Kind == ledger.KindAudit {
+		switch r.State {
+		case ledger.Queued:
+			return "audit waiting to start"
+		case ledger.Succeeded:
+			return "audited"
+		case ledger.Failed, ledger.RolledBack:
+			return "audit failed"
+		}
+		return "auditing"
+	}
+	switch r.State {
+	case ledger.Queued:
+		return "rotation waiting to start"
+	case ledger.Running:
+		return "rotating"
+	case ledger.Waiting:
+		return "new value in use, old value accepted until " + clock(r.WakeAt)
+	case ledger.RollingBack:
+		return "going back to the old value"
+	case ledger.Succeeded:
+		return "rotated, the old value is dead"
+	case ledger.RolledBack:
+		return "rolled back, the old value is still valid"
+	}
+	return "stopped, a person must look"
+}
+
+func stepWords(s ledger.StepState) (sign, word string) {
+	switch s {
+	case ledger.StepPending:
+		return "○", "to do"
+	case ledger.StepRunning:
+		return "▸", "running"
+	case ledger.StepDone:
+		return "✓", "done"
+	case ledger.StepSkipped:
+		return "–", "skipped"
+	case ledger.StepUndone:
+		return "↩", "undone"
+	}
+	return "✗", "failed"
+}
+
+func verdictWords(o audit.Outcome) (sign, word string) {
+	switch o {
+	case audit.NoSign:
+		return "🟢", "no sign of misuse"
+	case audit.Refused:
+		return "🟡", "tried and refused"
+	case audit.Misused:
+		return "🔴", "used by an address that is not ours"
+	}
+	return "⚪", "cannot tell"
+}
+
+func kindWords(k audit.Kind, n int) string {
+	switch k {
+	case audit.InvalidSignature:
+		return count(n, "refused signature", "refused signatures")
+	case audit.Denied:
+		return count(n, "401 or 403 answer", "401 or 403 answers")
+	}
+	return count(n, "accepted request from an address that is not ours", "accepted requests from addresses that are not ours")
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return group(int64(n)) + " " + many
+}
+
+// group prints 8112 as "8,112".
+func group(n int64) string {
+	s := fmt.Sprint(n)
+	sign := ""
+	if n < 0 {
+		sign, s = "-", s[1:]
+	}
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return sign + s
+}
+
+// modeWords explains a mode to somebody who did not choose it.
+func modeWords(mode string) string {
+	switch mode {
+	case "compromised":
+		return "compromised: the old value dies as soon as every service runs on the new one"
+	case "routine":
+		return "routine: the old value stays valid for the overlap"
+	}
+	return mode
+}
+
+// elapsed is a duration for people.
+func elapsed(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "0 s"
+	case d < 9950*time.Millisecond:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min %02d s", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 72*time.Hour:
+		return fmt.Sprintf("%d h %02d min", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
+
+// stepTime is how long a step took or has taken, "" when it has not begun.
+func stepTime(s ledger.Step, now time.Time) string {
+	switch {
+	case s.Started.IsZero() || s.State == ledger.StepPending || s.State == ledger.StepSkipped:
+		return ""
+	case !s.Ended.IsZero():
+		return elapsed(s.Ended.Sub(s.Started))
+	case s.State == ledger.StepRunning:
+		return elapsed(now.Sub(s.Started)) + " so far"
+	}
+	return ""
+}
+
+// runTime is how long a run took or has taken.
+func runTime(r ledger.Run, now time.Time) string {
+	from := r.StartedAt
+	if from.IsZero() {
+		from = r.CreatedAt
+	}
+	if r.State.Final() && !r.EndedAt.IsZero() {
+		return elapsed(r.EndedAt.Sub(from))
+	}
+	return elapsed(now.Sub(from)) + " so far"
+}
+
+// clock is a moment, always in UTC and saying so: the logs are, and responders sit
+// in several time zones.
+func clock(t time.Time) string {
+	if t.IsZero() {
+		return "an unknown time"
+	}
+	return t.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+func day(t time.Time, zero string) string {
+	if t.IsZero() {
+		return zero
+	}
+	return t.UTC().Format("2006-01-02")
+}
+
+// span is two moments, the day named once where it is the same.
+func span(a, b time.Time) string {
+	switch {
+	case a.IsZero() && b.IsZero():
+		return ""
+	case a.Equal(b):
+		return clock(a)
+	case a.UTC().Format(time.DateOnly) == b.UTC().Format(time.DateOnly):
+		return a.UTC().Format("2006-01-02 15:04:05") + " to " + b.UTC().Format("15:04:05 UTC")
+	}
+	return clock(a) + " to " + clock(b)
+}
+
+// who is an actor of the security log for people: "slack:U012 (alice)" is alice.
+func who(actor string) string {
+	if i := strings.LastIndex(actor, " ("); i >= 0 && strings.HasSuffix(actor, ")") {
+		return actor[i+2 : len(actor)-1]
+	}
+	return actor
+}
+
+// progress counts the steps that are over.
+func progress(steps []ledger.Step) (over, all int) {
+	for _, s := range steps {
+		if s.State == ledger.StepDone || s.State == ledger.StepSkipped || s.State == ledger.StepUndone {
+			over++
+		}
+	}
+	return over, len(steps)
+}
