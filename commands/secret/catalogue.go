@@ -78,14 +78,19 @@ type Secret struct {
 	Purpose     string
 	Impact      string
 	Owner       string
-	RotateEvery time.Duration // 0: as needed
-	LastRotated time.Time     // seeds the schedule; zero when unknown
-	Risk        Risk
-	Procedure   Procedure
-	Generator   Generator
-	Store       string        // "dotenv"
-	Overlap     time.Duration // routine: how long the old value stays valid
-	Places      []Place       // one per environment it exists in
+	RotateEvery time.Duration // 0: as needed; for a calendar period its length in whole days of 24 h
+	// RotateMonths is RotateEvery in calendar months ("quarterly" is 3), 0 when it was
+	// written as a span. NextDue counts with it, so that a quarter ends on a date.
+	RotateMonths int
+	LastRotated  time.Time // seeds the schedule; zero when unknown
+	Risk         Risk
+	Procedure    Procedure
+	// Instructions says how people rotate it, in a few sentences; "" when rekey does.
+	Instructions string
+	Generator    Generator
+	Store        string        // "dotenv"
+	Overlap      time.Duration // routine: how long the old value stays valid
+	Places       []Place       // one per environment it exists in
 }
 
 // Place is a secret in one environment.

@@ -33,7 +33,8 @@ const (
 // shells and env files. A value shorter than MinFingerprint has none.
 //
 // MAC is HMAC-SHA256 under a key derived from key; Roll is 24 bits of a keyed
-// rolling hash. Neither helps anybody who lacks the key. key must not be zero.
+// rolling hash. Neither helps anybody who lacks the key. key is rekey's root key,
+// from which Fingerprints and NewGuard derive their own; it must not be zero.
 // At is left zero for the store to set.
 func Fingerprints(key Key, name, environment, role string, v Value) []ledger.Fingerprint {
 	if v.Len() < MinFingerprint {

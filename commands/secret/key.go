@@ -16,10 +16,9 @@ const KeySize = 32
 // Labels of the keys derived from rekey's one root key. A label is never reused
 // with another meaning: what is computed under it gets a new number instead.
 const (
-	LabelLedger      = "rekey/ledger/chain/v1"     // authenticates the security log's chain
-	LabelFingerprint = "rekey/fingerprint/v1"      // fingerprints of values; the two below derive from it
-	labelMAC         = "rekey/fingerprint/mac/v1"  // recognises a value
-	labelRoll        = "rekey/fingerprint/roll/v1" // the rolling hash that finds candidates
+	LabelLedger = "rekey/ledger/chain/v1"     // authenticates the security log's chain
+	labelMAC    = "rekey/fingerprint/mac/v1"  // recognises a value
+	labelRoll   = "rekey/fingerprint/roll/v1" // the rolling hash that finds candidates
 )
 
 // Key is a symmetric key of KeySize bytes. Being a Value it prints as [redacted].

@@ -1,6 +1,9 @@
 package secret
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // Secret finds a secret by name: as written, or else in any case.
 func (c *Catalogue) Secret(name string) (Secret, bool) {
@@ -74,4 +77,20 @@ func find[T any](all []T, name string, of func(T) string) (T, bool) {
 	}
 	var none T
 	return none, false
+}
+
+// NextDue answers when s is to be rotated next after last: zero when it is rotated
+// as needed or last is zero. A day a month does not have becomes its last one.
+func (s Secret) NextDue(last time.Time) time.Time {
+	switch {
+	case last.IsZero(), s.RotateEvery == 0 && s.RotateMonths == 0:
+		return time.Time{}
+	case s.RotateMonths == 0:
+		return last.Add(s.RotateEvery)
+	}
+	due := last.AddDate(0, s.RotateMonths, 0)
+	if due.Day() != last.Day() { // ran over into the month after
+		due = due.AddDate(0, 0, -due.Day())
+	}
+	return due
 }

@@ -1,0 +1,66 @@
+package commands
+
+import "strings"
+
+// Topic is one thing that can be asked for, as help shows it.
+type Topic struct {
+	Usage   string // "/rotate SECRET compromised [in ENV] [reason]"
+	Meaning string // one sentence
+	Example string // a whole command that works on the guide's estate
+	CLI     string // the same without Slack
+}
+
+// Topics answers everything that can be asked for, most urgent first.
+func Topics() []Topic {
+	return []Topic{
+		{
+			Usage:   "/rotate SECRET compromised [in ENV] [reason]",
+			Meaning: "Rotates a leaked secret now, pages on-call, ends the old value as soon as every service runs on the new one, and reads the logs and Sentry for misuse.",
+			Example: "/rotate REVALIDATE_SECRET compromised found in a CI log",
+			CLI:     "rekey rotate REVALIDATE_SECRET compromised --reason 'found in a CI log'",
+		},
+		{
+			Usage:   "/rotate SECRET routine [in ENV] [reason]",
+			Meaning: "Rotates a secret as scheduled: the old value stays valid for the overlap, then ends.",
+			Example: "/rotate ANALYTICS_SECRET routine quarterly rotation",
+			CLI:     "rekey rotate ANALYTICS_SECRET routine --reason 'quarterly rotation'",
+		},
+		{
+			Usage:   "/audit-secret SECRET [in ENV] [since 24h]",
+			Meaning: "Reads the logs and Sentry for signs that somebody else used the secret; changes nothing.",
+			Example: "/audit-secret REVALIDATE_SECRET since 2026-11-20",
+			CLI:     "rekey audit-secret REVALIDATE_SECRET --since 2026-11-20",
+		},
+		{
+			Usage:   "/rotate status [RUN]",
+			Meaning: "Shows what is under way and what ended lately, or the steps of one run.",
+			Example: "/rotate status",
+			CLI:     "rekey runs",
+		},
+		{
+			Usage:   "/rotate list",
+			Meaning: "Lists the secrets: owner, risk, when last rotated and when next due.",
+			Example: "/rotate list",
+			CLI:     "rekey list",
+		},
+		{
+			Usage:   "/rotate help",
+			Meaning: "Shows this.",
+			Example: "/rotate help",
+			CLI:     "rekey help",
+		},
+	}
+}
+
+// HelpText is Topics as plain text.
+func HelpText() string {
+	var b strings.Builder
+	for _, t := range Topics() {
+		b.WriteString(t.Usage + "\n    " + t.Meaning + "\n")
+		if t.Example != t.Usage {
+			b.WriteString("    For example: " + t.Example + "\n")
+		}
+	}
+	b.WriteString("Never type or paste a secret's value: the name is enough.\n")
+	return b.String()
+}
