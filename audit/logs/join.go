@@ -1,0 +1,93 @@
+package logs
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Source is a place that evidence is read from: a file here, and whatever else can
+// hand out records in about the order they happened.
+type Source interface {
+	// Scan is as File.Scan.
+	Scan(ctx context.Context, q Query, yield func(Record) error) (Stats, error)
+}
+
+// Join scans all sources at once and hands their records to add in the order they
+// happened, across sources, as a Merger wants them. It answers the Stats and the
+// error of each source; an error of one does not end the others.
+//
+// Each source may run ahead of the others by a few batches only, so that memory is
+// bounded.
+func Join(ctx context.Context, sources []Source, q Query, add func(source int, r Record)) ([]Stats, []error) {
+	stats, errs := make([]Stats, len(sources)), make([]error, len(sources))
+	heads := make([]*head, len(sources))
+	var wg sync.WaitGroup
+	for i, s := range sources {
+		out := make(chan []Record, 2)
+		heads[i] = &head{in: out}
+		wg.Go(func() {
+			defer close(out)
+			stats[i], errs[i] = batched(ctx, s, q, out)
+		})
+	}
+	for {
+		oldest := -1
+		var at time.Time
+		for i, h := range heads {
+			if r, ok := h.peek(); ok && (oldest < 0 || r.At.Before(at)) {
+				oldest, at = i, r.At
+			}
+		}
+		if oldest < 0 {
+			break
+		}
+		add(oldest, heads[oldest].next())
+	}
+	wg.Wait()
+	return stats, errs
+}
+
+// batch is how many records travel together; one by one, handing over would cost
+// more than finding.
+const batch = 256
+
+// batched scans s into out. Sending never gives up: Join takes whatever is sent, and
+// what was found before a deadline is still evidence.
+func batched(ctx context.Context, s Source, q Query, out chan<- []Record) (Stats, error) {
+	var list []Record
+	stats, err := s.Scan(ctx, q, func(r Record) error {
+		if list = append(list, r); len(list) == batch {
+			out <- list
+			list = nil
+		}
+		return nil
+	})
+	if len(list) > 0 {
+		out <- list
+	}
+	return stats, err
+}
+
+// head is the front of a source's stream.
+type head struct {
+	in   <-chan []Record
+	list []Record
+}
+
+// peek waits for the next record; not ok means that there is none.
+func (h *head) peek() (Record, bool) {
+	if len(h.list) == 0 {
+		h.list = <-h.in // nil once the channel is closed
+	}
+	if len(h.list) == 0 {
+		return Record{}, false
+	}
+	return h.list[0], true
+}
+
+func (h *head) next() Record {
+	r := h.list[0]
+	h.list = h.list[1:]
+	return r
+}

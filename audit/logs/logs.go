@@ -1,0 +1,118 @@
+// Package logs reads evidence from log files: signature failures, true 401 and 403
+// answers, and accepted requests to the endpoints a secret guards. It exists
+// because `grep "403\|401" | tail -100` answers the wrong question: it matches sizes,
+// ids and paths, misses Django's own lines, counts one request once per log, and
+// reads a whole file to show its end.
+//
+// A file is opened once and read with ReadAt in blocks; lines are judged by where
+// the server writes (the status after the request's closing quote), never by what a
+// visitor wrote. Three ways of reading share one block reader, so that they find the
+// same records: [File.Scan] (everything in a window, on all cores, in file order),
+// [File.Last] (the newest few, backwards from the end) and the bisection that finds
+// where a window begins. [Merge] then joins what several logs recorded of one request.
+//
+// Memory is bounded by the number of workers, not by the file: one block each, and
+// of a line no more than 64 KiB is looked at.
+package logs
+
+import (
+	"net/netip"
+	"time"
+
+	"rekey/audit"
+)
+
+// Format names what a log file holds.
+type Format string
+
+// The formats. Their names are the catalogue's.
+const (
+	// Security is an application's security log; only its "Invalid signature" lines
+	// are evidence.
+	Security Format = "security"
+	// Django holds lines of django.request, django.security.csrf, django.server and
+	// the application's own "Invalid signature" lines.
+	Django Format = "django"
+	// Access is an access log in combined or common format: gunicorn, nginx, Apache.
+	Access Format = "access"
+)
+
+// Query says what to look for.
+type Query struct {
+	// Window bounds the records; a zero Until means no upper bound.
+	Window audit.Window
+	// Endpoints are the paths a secret guards. Accepted requests are recorded for
+	// them alone.
+	Endpoints []Endpoint
+	// Zone is the zone of timestamps that name none, as Django's; nil means UTC.
+	Zone *time.Location
+	// Workers is how many blocks are searched at once; 0 means one for each core.
+	Workers int
+}
+
+// Endpoint is a guarded path; Method "" means any but OPTIONS, which browsers send
+// unsigned and servers answer without looking.
+type Endpoint struct {
+	Path   string
+	Method string
+}
+
+// Recorder is the piece of software that wrote a line. Two lines by one recorder in
+// one file are two requests; lines by different recorders may be one.
+type Recorder string
+
+// The recorders.
+const (
+	Application Recorder = "application"    // the application's own signature check
+	Request     Recorder = "django.request" // and django.security.csrf: "Unauthorized: /p"
+	Runserver   Recorder = "django.server"  // "GET /p HTTP/1.1" 403 135
+	Server      Recorder = "access"         // gunicorn, nginx, Apache
+)
+
+// Record is one line of evidence as a log tells it. A field the line does not hold
+// is zero. Path and Agent are the visitor's words: cleaned, never believed.
+type Record struct {
+	// Kind is InvalidSignature, Denied, or Used for any accepted request to a guarded
+	// endpoint: who is a stranger is not known here.
+	Kind     audit.Kind
+	Recorder Recorder
+	At       time.Time
+	Addr     netip.Addr
+	Method   string
+	Path     string // decoded, without its query
+	Agent    string
+	Status   int
+	// Guarded is the index in Query.Endpoints that Path belongs to, or -1.
+	Guarded int
+	// Offset is the byte at which the line begins.
+	Offset int64
+}
+
+// Stats says what a reading covered.
+type Stats struct {
+	Size  int64 // of the file when it was opened
+	Read  int64 // bytes searched
+	Lines int64 // lines searched
+	// Begins and Ends are the first and last timestamps of the file; zero when it
+	// has none.
+	Begins, Ends time.Time
+	// Ordered reports that lines are in time order as far as samples tell, so that
+	// the window was found by bisection.
+	Ordered bool
+	// Timeless counts records left out because neither their line nor one of the
+	// lines above says when they happened.
+	Timeless int64
+	// Truncated reports that the file became shorter while it was read.
+	Truncated bool
+}
+
+func (q Query) zone() *time.Location {
+	if q.Zone == nil {
+		return time.UTC
+	}
+	return q.Zone
+}
+
+func (q Query) holds(at time.Time) bool {
+	return !at.Before(q.Window.Since) && (q.Window.Until.IsZero() || at.Before(q.Window.Until))
+}

@@ -1,0 +1,335 @@
+package logs
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"rekey/audit"
+)
+
+const (
+	// tolerance is how far apart two recorders may date one request: stamps are cut
+	// to seconds, and a server writes when the answer is out.
+	tolerance = 2 * time.Second
+	// linger is how much later than that a record may still arrive, as neighbouring
+	// lines of a log can be out of order.
+	linger = 3 * time.Second
+	// maxTries bounds the search for a partner among records that differ in method
+	// or status; a flood must not make it quadratic.
+	maxTries = 64
+)
+
+// Place is where a record was read.
+type Place struct {
+	Source int   // index of the source
+	Offset int64 // byte at which the line begins
+}
+
+// Event is one request as all logs together tell it.
+type Event struct {
+	Record
+	Places []Place
+}
+
+// Merger joins what several recorders wrote about one request, so that a denial in
+// four logs counts once. The rule:
+//
+//   - Records by one recorder of one source are never joined: two lines are two
+//     requests.
+//   - Records by different recorders are joined, each at most once, oldest first,
+//     when both were accepted or both refused, their times differ by at most 2 s, and
+//     path, address, method and status are equal wherever both know them.
+//   - A recorder that does not know the address (django.request), or knows only the
+//     proxy in front of it (127.0.0.1, ::1), fits any address.
+//   - A signature failure without a path fits by its address; without either it
+//     fits a refusal on a guarded endpoint.
+//
+// What is joined is one event: a signature failure if any record says so, with the
+// earliest time, the most telling address, and all places. Joining too much would
+// hide requests and joining too little would double them; as events are matched one
+// to one, the number of events is never below the number of lines of any one
+// recorder.
+//
+// A Merger is fed in time order and is not safe for concurrent use. Its memory is
+// that of the events of about five seconds.
+type Merger struct {
+	emit   func(Event)
+	others map[recorder][]recorder
+	queues map[key][]*group
+	open   []*group // in order of arrival
+	stale  int      // events finished since the queues were last swept
+	now    time.Time
+}
+
+// recorder is one hand that writes: two in one file are told apart.
+type recorder struct {
+	source int
+	name   Recorder
+}
+
+// key is under which open groups wait for a record by rec.
+type key struct {
+	rec      recorder
+	accepted bool
+	path     string // bare canonical path, "" where unknown, anyPath, guardedPath
+	addr     netip.Addr
+	anyAddr  bool
+}
+
+const (
+	anyPath     = "*"
+	guardedPath = "*guarded"
+)
+
+type group struct {
+	Event
+	recs   []recorder
+	closed bool
+}
+
+// NewMerger answers a merger for sources of the given formats that hands finished
+// events to emit, in about the order they happened.
+func NewMerger(formats []Format, emit func(Event)) *Merger {
+	m := &Merger{emit: emit, others: map[recorder][]recorder{}, queues: map[key][]*group{}}
+	var all []recorder
+	for i, f := range formats {
+		for _, name := range recorders[f] {
+			all = append(all, recorder{source: i, name: name})
+		}
+	}
+	for _, r := range all {
+		for _, other := range all {
+			if other != r {
+				m.others[r] = append(m.others[r], other)
+			}
+		}
+	}
+	return m
+}
+
+// recorders are the hands that write into a log of each format.
+var recorders = map[Format][]Recorder{
+	Security: {Application},
+	Django:   {Application, Request, Runserver},
+	Access:   {Server},
+}
+
+// Add takes the next record of a source.
+func (m *Merger) Add(source int, r Record) {
+	rec := recorder{source: source, name: r.Recorder}
+	if r.At.After(m.now) {
+		m.now = r.At
+		m.expire()
+	}
+	if g := m.partner(rec, r); g != nil {
+		g.join(rec, source, r)
+		m.offer(g)
+		return
+	}
+	g := &group{
+		Event: Event{Record: r, Places: []Place{{Source: source, Offset: r.Offset}}},
+		recs:  []recorder{rec},
+	}
+	m.open = append(m.open, g)
+	m.offer(g)
+}
+
+// Close finishes all open events.
+func (m *Merger) Close() {
+	for _, g := range m.open {
+		g.closed = true
+		m.emit(g.Event)
+	}
+	m.open, m.queues = nil, map[key][]*group{}
+}
+
+// expire finishes the events that no record can join any more.
+func (m *Merger) expire() {
+	n := 0
+	for n < len(m.open) && m.now.Sub(m.open[n].At) > tolerance+linger {
+		m.open[n].closed = true
+		m.emit(m.open[n].Event)
+		m.open[n] = nil
+		n++
+	}
+	m.open = m.open[n:]
+	if m.stale += n; m.stale > sweepAfter && m.stale > len(m.queues) {
+		m.sweep()
+	}
+}
+
+// sweepAfter is how many events finish between two sweeps at least.
+const sweepAfter = 4096
+
+// sweep drops finished events from the queues; otherwise every path and address
+// ever seen would stay.
+func (m *Merger) sweep() {
+	m.stale = 0
+	for k, queue := range m.queues {
+		queue = slices.DeleteFunc(queue, func(g *group) bool { return g.closed || g.by(k.rec) })
+		if len(queue) == 0 {
+			delete(m.queues, k)
+		} else {
+			m.queues[k] = queue
+		}
+	}
+}
+
+// offer makes g findable for the recorders that have not written about it.
+func (m *Merger) offer(g *group) {
+	for _, rec := range m.others[g.recs[0]] {
+		if !g.by(rec) {
+			for _, k := range g.keys(rec) {
+				m.queues[k] = append(m.queues[k], g)
+			}
+		}
+	}
+}
+
+// keys are those under which a record by rec may look for g.
+func (g *group) keys(rec recorder) []key {
+	k := key{rec: rec, accepted: g.Kind == audit.Used, path: bare(g.Path), addr: vague(g.Addr)}
+	list := []key{k}
+	any := k
+	any.addr, any.anyAddr = netip.Addr{}, true
+	list = append(list, any)
+	if k.accepted {
+		return list
+	}
+	if k.addr.IsValid() {
+		byAddr := k
+		byAddr.path = anyPath
+		list = append(list, byAddr)
+	}
+	if g.Guarded >= 0 {
+		any.path = guardedPath
+		list = append(list, any)
+	}
+	return list
+}
+
+// partner finds the oldest open event that r, written by rec, can be about. The
+// address decides first: an event with the same one beats an event without.
+func (m *Merger) partner(rec recorder, r Record) *group {
+	k := key{rec: rec, accepted: r.Kind == audit.Used, path: bare(r.Path), addr: vague(r.Addr)}
+	unknown, any := k, k
+	unknown.addr = netip.Addr{}
+	any.addr, any.anyAddr = netip.Addr{}, true
+	var looks []key
+	switch {
+	case k.path != "" && k.addr.IsValid():
+		noPath := k
+		noPath.path = ""
+		looks = []key{k, unknown, noPath}
+	case k.path != "":
+		looks = []key{any}
+	case k.addr.IsValid():
+		byAddr := k
+		byAddr.path = anyPath
+		looks = []key{byAddr}
+	default:
+		any.path = guardedPath
+		looks = []key{any}
+	}
+	if k.path != "" && r.Guarded >= 0 && !k.accepted {
+		silent := unknown
+		silent.path = ""
+		looks = append(looks, silent)
+	}
+	for _, k := range looks {
+		if g := m.take(k, r); g != nil {
+			return g
+		}
+	}
+	return nil
+}
+
+// take removes from the queue of k the oldest event that fits r.
+func (m *Merger) take(k key, r Record) *group {
+	queue := m.queues[k]
+	for len(queue) > 0 && (queue[0].closed || queue[0].by(k.rec) || r.At.Sub(queue[0].At) > tolerance+linger) {
+		queue = queue[1:]
+	}
+	if len(queue) == 0 {
+		delete(m.queues, k)
+		return nil
+	}
+	m.queues[k] = queue
+	for i, g := range queue[:min(len(queue), maxTries)] {
+		if g.closed || g.by(k.rec) || !g.fits(r) {
+			continue
+		}
+		if i == 0 {
+			m.queues[k] = queue[1:]
+		} // else it stays, and is passed over from now on
+		return g
+	}
+	return nil
+}
+
+// fits reports whether r can be about the same request as g.
+func (g *group) fits(r Record) bool {
+	// Fractions are cut: most recorders write none, and 18.9 s beside 21 s must not
+	// be nearer than 18 s beside 21 s.
+	if g.At.Truncate(time.Second).Sub(r.At.Truncate(time.Second)).Abs() > tolerance {
+		return false
+	}
+	if a, b := vague(g.Addr), vague(r.Addr); a.IsValid() && b.IsValid() && a != b {
+		return false
+	}
+	if g.Method != "" && r.Method != "" && g.Method != r.Method {
+		return false
+	}
+	return g.Status == 0 || r.Status == 0 || g.Status == r.Status
+}
+
+// join adds what r knows and g does not.
+func (g *group) join(rec recorder, source int, r Record) {
+	g.recs = append(g.recs, rec)
+	g.Places = append(g.Places, Place{Source: source, Offset: r.Offset})
+	if r.Kind == audit.InvalidSignature {
+		g.Kind = audit.InvalidSignature
+	}
+	if r.At.Before(g.At) {
+		g.At = r.At
+	}
+	if vague(r.Addr).IsValid() && !vague(g.Addr).IsValid() || !g.Addr.IsValid() {
+		g.Addr = r.Addr
+	}
+	if g.Path == "" {
+		g.Path = r.Path
+	}
+	if g.Guarded < 0 {
+		g.Guarded = r.Guarded
+	}
+	if g.Method == "" {
+		g.Method = r.Method
+	}
+	if g.Status == 0 {
+		g.Status = r.Status
+	}
+	if g.Agent == "" {
+		g.Agent = r.Agent
+	}
+}
+
+func (g *group) by(rec recorder) bool { return slices.Contains(g.recs, rec) }
+
+// vague is the address as far as it identifies a client: the loopback addresses a
+// proxy on the same machine connects from identify none.
+func vague(addr netip.Addr) netip.Addr {
+	if Relay(addr) {
+		return netip.Addr{}
+	}
+	return addr
+}
+
+// Relay reports whether addr is one that a proxy on the same machine usually
+// connects from, so that the real client's address may be in another log. Other
+// loopback addresses are taken at their word.
+func Relay(addr netip.Addr) bool {
+	return addr == relay4 || addr == netip.IPv6Loopback()
+}
+
+var relay4 = netip.AddrFrom4([4]byte{127, 0, 0, 1})

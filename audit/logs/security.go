@@ -1,0 +1,140 @@
+package logs
+
+import (
+	"bytes"
+	"strings"
+	"time"
+
+	"rekey/audit"
+)
+
+// phrase is what an application writes when a signature does not fit, without its
+// first letter, which may be a capital.
+var phrase = []byte("nvalid signature")
+
+// parseSecurity judges one line of an application's own log. The phrase counts only
+// where the application wrote it: not inside quotes, not in the path or reason of
+// another logger's message.
+//
+//	WARNING 2026-11-22 19:35:18,123 views_seo Invalid signature from 203.0.113.66 on POST /api/revalidate/
+//	[22/Nov/2026 19:35:18] WARNING POST /api/revalidate/ ip=203.0.113.66: Invalid signature
+func parseSecurity(line []byte, g guards, zone *time.Location) (Record, bool) {
+	i := bytes.Index(line, phrase)
+	if i < 1 || line[i-1] != 'I' && line[i-1] != 'i' {
+		return Record{}, false
+	}
+	head := line[:i-1]
+	if !wroteIt(head) {
+		return Record{}, false
+	}
+	r := Record{Kind: audit.InvalidSignature, Recorder: Application, Guarded: -1}
+	if at, ok := stamp(line, zone); ok {
+		r.At = at
+	}
+	// What follows the phrase names the client in most layouts, so it is read first;
+	// what stands before it fills what is still missing.
+	r.fill(line[i+len(phrase):])
+	r.fill(head)
+	if r.Path != "" {
+		path := canonical(r.Path)
+		r.Guarded = g.find(r.Method, path)
+		r.Path = shown(path)
+	}
+	return r, true
+}
+
+// wroteIt reports whether a phrase after head is the application's own.
+func wroteIt(head []byte) bool {
+	if len(head) > 0 {
+		switch head[len(head)-1] {
+		case ' ', ':', ']', '|', '-', '\t', ')':
+		default:
+			return false
+		}
+	}
+	if bytes.Count(head, []byte(`"`))%2 == 1 || reasonIn(head) {
+		return false
+	}
+	// After a path, the phrase must be set off: a decoded path may hold spaces.
+	if p := pathStart(head); p >= 0 {
+		tail := bytes.TrimRight(head[p:], " ")
+		return len(tail) > 0 && strings.IndexByte(":-|,", tail[len(tail)-1]) >= 0
+	}
+	return true
+}
+
+// reasonIn reports whether head holds the reason phrase of a django.request line,
+// after which everything is the visitor's path.
+func reasonIn(head []byte) bool {
+	i := bytes.Index(head, []byte(": /"))
+	if i < 0 {
+		return false
+	}
+	for _, reason := range []string{
+		"Not Found", "Bad Request", "Unauthorized", "Forbidden", "Internal Server Error", "Method Not Allowed", "Gone",
+		"Service Unavailable", "Too Many Requests", "Unprocessable Entity", "Payment Required", "Conflict", "Not Acceptable", ")",
+	} {
+		if bytes.HasSuffix(head[:i], []byte(reason)) {
+			return true
+		}
+	}
+	return false
+}
+
+// pathStart is the index of the first word that begins with a slash, or -1.
+func pathStart(s []byte) int {
+	if len(s) > 0 && s[0] == '/' {
+		return 0
+	}
+	return bytes.Index(s, []byte(" /"))
+}
+
+// fill reads address, method and path from the words of s, in any order, with or
+// without names ("ip=203.0.113.66"), without overwriting what is known.
+func (r *Record) fill(s []byte) {
+	const between = " \t,;()|"
+	for len(s) > 0 {
+		s = bytes.TrimLeft(s, between)
+		end := bytes.IndexAny(s, between)
+		if end < 0 {
+			end = len(s)
+		}
+		word := s[:end]
+		s = s[end:]
+		if key, value, ok := bytes.Cut(word, []byte("=")); ok && word[0] != '/' {
+			word = value
+			switch strings.ToLower(string(bytes.Trim(key, `"'`))) {
+			case "agent", "ua", "user_agent", "referer", "referrer", "body", "payload", "signature":
+				continue // the visitor's own words
+			}
+		}
+		r.word(bytes.TrimRight(bytes.Trim(word, `"'<>`), "."))
+	}
+}
+
+// word takes one word for what it looks like.
+func (r *Record) word(word []byte) {
+	switch {
+	case len(word) == 0:
+	case word[0] == '/':
+		if r.Path == "" {
+			r.Path = string(bytes.TrimRight(word, ":"))
+		}
+	case httpMethod(string(word)):
+		if r.Method == "" {
+			r.Method = string(word)
+		}
+	case !r.Addr.IsValid():
+		if r.Addr = parseAddr(word); !r.Addr.IsValid() {
+			r.Addr = parseAddr(bytes.TrimRight(word, ":"))
+		}
+	}
+}
+
+func httpMethod(s string) bool {
+	switch s {
+	case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT":
+		return true
+	}
+	return false
+}
