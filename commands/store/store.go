@@ -22,6 +22,9 @@ var (
 	ErrUnsafe = errors.New("unsafe")
 	// ErrNotFound: the file or the variable does not exist.
 	ErrNotFound = errors.New("not found")
+	// ErrAmbiguous: the place would mean one value to one consumer and another value
+	// to another (a "$" in an env file), so it can neither be trusted nor written.
+	ErrAmbiguous = errors.New("ambiguous")
 )
 
 // Ref names one consumer's copy of a secret.
@@ -32,7 +35,8 @@ type Ref struct {
 }
 
 // State is what a place holds. Revision changes whenever anything in the place
-// changes; it is opaque and not secret.
+// changes; it is opaque and not secret. It means something only to the Store that
+// answered it: after a restart, Read again.
 type State struct {
 	Current  secret.Value
 	Previous secret.Value // zero when absent or empty

@@ -1,0 +1,42 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"rekey/commands/secret"
+)
+
+// NewSignedRequest asks one instance with the guide's webhook call. rt may be nil for
+// Transport().
+func NewSignedRequest(r secret.SignedRequest, url string, rt http.RoundTripper) Prober {
+	return &signedRequest{asker: newAsker(rt), request: r, url: url}
+}
+
+type signedRequest struct {
+	asker   asker
+	request secret.SignedRequest
+	url     string
+}
+
+func (p *signedRequest) Try(ctx context.Context, v secret.Value) Try {
+	h := http.Header{}
+	h.Set(p.request.Header, sign(v, p.request.Body))
+	if p.request.ContentType != "" {
+		h.Set("Content-Type", p.request.ContentType)
+	}
+	got := p.asker.ask(ctx, p.request.Method, p.url, p.request.Body, h)
+	t := Try{Worker: got.worker}
+	switch {
+	case got.why != "":
+		t.Why = got.why
+	case got.status >= 200 && got.status < 300:
+		t.Answer = Accepted
+	case got.status == http.StatusUnauthorized, got.status == http.StatusForbidden:
+		t.Answer = Refused
+	default:
+		t.Why = fmt.Sprintf("it answered %d", got.status)
+	}
+	return t
+}
