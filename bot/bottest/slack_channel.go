@@ -198,3 +198,16 @@ func (c *Channel) message(ts string) *Message {
 	}
 	return nil
 }
+
+// Whispers returns the ephemeral messages this person was shown, oldest first.
+func (u *User) Whispers() []Message {
+	u.slack.state.Lock()
+	defer u.slack.state.Unlock()
+	var found []Message
+	for _, m := range u.slack.private {
+		if m.Only == u.ID {
+			found = append(found, m)
+		}
+	}
+	return found
+}
