@@ -102,14 +102,20 @@ func code(s string, n int) mark {
 	return mark("`" + fit(s, max(n-2, 1), escape) + "`")
 }
 
-// prose is text of our own that may have several lines, at most n units long.
+// prose is text of our own that may have several lines and code spans, at most n
+// units long.
 func prose(s string, n int) mark {
 	var lines []string
 	for line := range strings.Lines(s) {
 		indent := len(line) - len(strings.TrimLeft(line, " "))
 		lines = append(lines, strings.Repeat(" ", min(indent, 12))+clean(line))
 	}
-	return mark(fit(strings.Join(lines, "\n"), n, escape))
+	return mark(fit(strings.Join(lines, "\n"), n, func(r rune) string {
+		if r == '`' {
+			return "`"
+		}
+		return escape(r)
+	}))
 }
 
 func join(ms []mark, sep string) mark {

@@ -9,7 +9,9 @@ import (
 // processes cut off at once do not come back at once.
 type backoff struct {
 	min, max time.Duration
-	n        int
+	// floor is the least pause while it is known that connecting will fail.
+	floor time.Duration
+	n     int
 }
 
 func (b *backoff) next() time.Duration {
@@ -18,7 +20,7 @@ func (b *backoff) next() time.Duration {
 		d = b.min << b.n
 	}
 	b.n++
-	return d/2 + rand.N(d/2+1) //nolint:gosec // spreading load needs no secrecy
+	return max(d/2+rand.N(d/2+1), b.floor) //nolint:gosec // spreading load needs no secrecy
 }
 
 func (b *backoff) reset()     { b.n = 0 }

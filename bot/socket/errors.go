@@ -29,6 +29,8 @@ func (e *FatalError) Error() string {
 var fatalCodes = map[string]string{
 	"invalid_auth":           "the token is wrong; copy the app-level token (xapp-…) again",
 	"not_authed":             "no token was sent; set the app-level token (xapp-…)",
+	"missing_args":           "no token was sent; set the app-level token (xapp-…)",
+	"forbidden_team":         "this workspace may not use Socket Mode",
 	"account_inactive":       "the app or its owner was deactivated",
 	"token_revoked":          "the token was revoked; make a new app-level token",
 	"token_expired":          "the token has expired; make a new app-level token",

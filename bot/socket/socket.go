@@ -158,6 +158,7 @@ func (k *Keeper) keep(ctx context.Context) error {
 			k.rest(ctx, err, &pause)
 			continue
 		}
+		pause.floor = 0
 		k.serve(c)
 		select {
 		case <-ctx.Done():
@@ -185,17 +186,20 @@ func (k *Keeper) settle(ctx context.Context, c *conn, pause *backoff) {
 
 // rest waits as long as err calls for, or until ctx ends.
 func (k *Keeper) rest(ctx context.Context, err error, pause *backoff) {
-	wait := pause.next()
 	var limited *slack.RateLimitedError
 	var r departure
+	disabled := errors.As(err, &r) && r.word == linkDisabled
+	if disabled {
+		pause.floor = k.cfg.DisabledWait
+	}
+	wait := pause.next()
 	switch {
 	case ctx.Err() != nil:
 		return
 	case errors.As(err, &limited):
 		wait = max(wait, limited.RetryAfter)
 		k.cfg.Log.Warn("Slack limits how often we may connect", "again_in", wait)
-	case errors.As(err, &r) && r.word == linkDisabled:
-		wait = max(wait, k.cfg.DisabledWait)
+	case disabled:
 		k.cfg.Log.Error("Socket Mode is turned off for this Slack app: no command reaches rekey. "+
 			"Turn it on again under Settings > Socket Mode of the app", "again_in", wait)
 	default:
