@@ -49,7 +49,8 @@ cmd/internal/app:                cmd/internal/config bot bot/socket bot/render b
 cmd/internal/layers:
 cmd/internal/docs:
 cmd/internal/testtools/...:
-cmd/rekey:                       cmd/internal/app cmd/internal/config; kong sys
+cmd/internal/cli:                cmd/internal/app cmd/internal/config bot/render commands/... audit/...; kong sys
+cmd/rekey:                       cmd/internal/cli
 cmd/internal/rehearsal:          cmd/internal/app cmd/internal/config bot/... commands/... audit/...; sync sys
 cmd/drill:                       cmd/internal/app cmd/internal/config cmd/internal/rehearsal; kong sys
 
@@ -88,7 +89,6 @@ var alone = map[string]string{
 	"goose":  "audit/ledger",
 	"sentry": "cmd/internal/app",
 	"kong":   "cmd",
-	"yaml":   "cmd/internal/config",
 }
 
 // onlyTests are modules for tests and for the packages that serve them.
