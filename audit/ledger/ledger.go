@@ -36,6 +36,14 @@ var (
 	ErrUnknownOutcome = errors.New("deadline passed while committing: outcome unknown")
 	// ErrLocked: the database belongs to another running process (SQLite).
 	ErrLocked = errors.New("another rekey process is using this database")
+	// ErrBroken: the record of the newest entry does not hold under this key: the
+	// log was tampered with, or was written with another key. Nothing is appended
+	// to such a log; Verify tells what is wrong.
+	ErrBroken = errors.New("the security log does not hold under this key")
+	// ErrReadOnly: a change was tried inside View.
+	ErrReadOnly = errors.New("read-only transaction")
+	// ErrClosed: the store was closed.
+	ErrClosed = errors.New("store is closed")
 )
 
 // Entry is one act in the security log: who, what, when, why, result.
