@@ -118,3 +118,28 @@ func holds(text string, all []string) bool {
 	}
 	return true
 }
+
+// ExpectWhisper waits until a person was shown an ephemeral message that holds every one of these texts.
+func (s *Slack) ExpectWhisper(t TB, u *User, texts ...string) Message {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for {
+		s.state.Lock()
+		changed := s.changed
+		s.state.Unlock()
+		var all []string
+		for _, m := range u.Whispers() {
+			if holds(m.Plain(), texts) {
+				return m
+			}
+			all = append(all, m.Plain())
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			t.Fatalf("%s was never shown %q, only %q", u.Name, texts, all)
+			return Message{}
+		}
+	}
+}

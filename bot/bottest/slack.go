@@ -85,6 +85,7 @@ type Slack struct {
 	tickets     map[string]time.Time
 	sockets     []*socket
 	nextSocket  int
+	opened      int
 	refuse      bool
 	disabled    bool
 	silentPings bool

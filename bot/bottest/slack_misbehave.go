@@ -25,6 +25,13 @@ func (s *Slack) Connections() int {
 	return len(s.sockets)
 }
 
+// Opened is how many Socket Mode connections were opened since the start, the ones that have ended included.
+func (s *Slack) Opened() int {
+	s.state.Lock()
+	defer s.state.Unlock()
+	return s.opened
+}
+
 // WaitConnections waits until at least n Socket Mode connections are open, or the context ends.
 func (s *Slack) WaitConnections(ctx context.Context, n int) error {
 	for {

@@ -112,6 +112,7 @@ func (s *Slack) ready(sock *socket) {
 	s.state.Lock()
 	defer s.state.Unlock()
 	s.sockets = append(s.sockets, sock)
+	s.opened++
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
