@@ -31,7 +31,7 @@ func openSQLite(db *sql.DB, cfg Config, process string, w workers) (queue, error
 		return nil, err
 	}
 	rc.PollOnly = true
-	rc.FetchPollInterval = 50 * time.Millisecond
+	rc.FetchPollInterval = 100 * time.Millisecond
 	client, err := river.NewClient(riversqlite.New(db), rc)
 	if err != nil {
 		return nil, err
@@ -138,7 +138,7 @@ func sqlWakes(ctx context.Context, tx ledger.Tx, query string, args ...any) ([]w
 // idleDeliveries finds the deliveries that should be under way but that nobody holds.
 // The ledger lists deliveries by run only, and a run may be long over when its last
 // message still waits for Slack to come back.
-const idleDeliveries = `SELECT 'deliver', id FROM rekey_delivery WHERE sent < wanted AND holder = ''`
+const idleDeliveries = `SELECT 'deliver', id FROM rekey_deliveries WHERE sent < wanted AND holder = ''`
 
 func setOf(ws []wake) map[wake]bool {
 	set := make(map[wake]bool, len(ws))

@@ -1,0 +1,433 @@
+package jobs_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"rekey/audit/ledger"
+	"rekey/commands/jobs"
+)
+
+func TestARunIsWorkedToItsEnd(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, d database) {
+		store := d.open(t)
+		var said lines
+		e := start(t, jobs.Config{Store: store, Exclusive: d.exclusive(), Work: procedure(store, 3, 0, said.say)})
+		submit(t, store, e, "r-1")
+		wholeProcedure(t, store, "r-1", 3)
+		eventually(t, "the run is released", func() bool { return getRun(t, store, "r-1").Holder == "" })
+	})
+}
+
+func TestNothingIsEnqueuedByATransactionThatFails(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, d database) {
+		store := d.open(t)
+		e := build(t, jobs.Config{Store: store})
+		boom := errors.New("boom")
+		err := store.Update(t.Context(), func(ctx context.Context, tx ledger.Tx) error {
+			if err := tx.InsertRun(ctx, queued("r-1")); err != nil {
+				return err
+			}
+			if err := e.EnqueueRun(ctx, tx, "r-1", time.Time{}); err != nil {
+				return err
+			}
+			return boom
+		})
+		if !errors.Is(err, boom) {
+			t.Fatalf("got %v, want %v", err, boom)
+		}
+		if got := texts(t, store, `SELECT id FROM river_job`); len(got) != 0 {
+			t.Errorf("%d wake-ups outlived their transaction", len(got))
+		}
+	})
+}
+
+func TestAfterComesBackOnTime(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, d database) {
+		store := d.open(t)
+		const wait = 700 * time.Millisecond
+		calls := make(chan time.Time, 10)
+		e := start(t, jobs.Config{Store: store, Exclusive: d.exclusive(), Work: func(ctx context.Context, r ledger.Run) error {
+			calls <- time.Now()
+			if r.Fence == 1 {
+				return jobs.After(wait)
+			}
+			return finish(store)(ctx, r)
+		}})
+		submit(t, store, e, "r-1")
+		first := receive(t, "the first call", calls)
+		second := receive(t, "the second call", calls)
+		if got := second.Sub(first); got < wait-time.Millisecond {
+			t.Errorf("came back after %s, want at least %s", got, wait)
+		} else {
+			t.Logf("%s late", (got - wait).Round(time.Millisecond))
+		}
+	})
+}
+
+// The overlap of a routine rotation: the run waits, the process restarts, the time comes.
+func TestAWaitingRunWakesInAnotherProcess(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, d database) {
+		store := d.open(t)
+		wakeAt := time.Now().Add(1500 * time.Millisecond).UTC().Truncate(time.Microsecond)
+		slept := make(chan struct{}, 1)
+		work := func(ctx context.Context, r ledger.Run) error {
+			if r.State == ledger.Waiting && !time.Now().Before(r.WakeAt) {
+				return finish(store)(ctx, r)
+			}
+			_, err := change(ctx, store, r, func(r *ledger.Run) { r.State, r.WakeAt = ledger.Waiting, wakeAt }, nil)
+			slept <- struct{}{}
+			return err
+		}
+		first := start(t, jobs.Config{Store: store, Exclusive: d.exclusive(), Work: work})
+		submit(t, store, first, "r-1")
+		receive(t, "the run goes to sleep", slept)
+		stop(t, first)
+		if r := getRun(t, store, "r-1"); r.State != ledger.Waiting || r.Holder != "" {
+			t.Fatalf("the run is %s, held by %q; want waiting and free", r.State, r.Holder)
+		}
+		start(t, jobs.Config{Store: store, Exclusive: d.exclusive(), Work: work})
+		eventually(t, "the run succeeds", func() bool { return getRun(t, store, "r-1").State == ledger.Succeeded })
+	})
+}
+
+func TestFailuresAndPanicsAreTriedAgain(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, d database) {
+		store := d.open(t)
+		const value = "correct-horse-battery-staple"
+		var told atomic.Int32
+		e := start(t, jobs.Config{
+			Store: store, Exclusive: d.exclusive(),
+			Work: func(ctx context.Context, r ledger.Run) error {
+				switch r.Fence {
+				case 1:
+					return fmt.Errorf("answered 500: %s", value)
+				case 2:
+					panic(value)
+				}
+				return finish(store)(ctx, r)
+			},
+			Deliver: func(ctx context.Context, id string) error {
+				switch told.Load() {
+				case 0:
+					told.Add(1)
+					panic(errors.New(value))
+				case 1:
+					told.Add(1)
+					return errors.New(value)
+				}
+				return send(ctx, store, id)
+			},
+			Panicked: func(v any) {
+				if !strings.Contains(fmt.Sprint(v), value) {
+					t.Errorf("the hook was told of a panic other than ours")
+				}
+				panic(v) // a hook that fails must not do harm either
+			},
+		})
+		submit(t, store, e, "r-1")
+		order(t, store, e, "r-1/board", 1)
+		eventually(t, "the run succeeds", func() bool { return getRun(t, store, "r-1").State == ledger.Succeeded })
+		eventually(t, "the delivery is sent", func() bool { return getDelivery(t, store, "r-1/board").Sent == 1 })
+		eventually(t, "everything has been settled", func() bool {
+			return len(texts(t, store, `SELECT id FROM river_job WHERE state <> 'completed'`)) == 0
+		})
+		onlyIDs(t, store)
+		for _, row := range everyText(t, store) {
+			if strings.Contains(row, value) {
+				t.Errorf("the value is in the job engine's tables")
+			}
+		}
+	})
+}
+
+// onlyIDs checks that River keeps nothing of a job but its id.
+func onlyIDs(t *testing.T, store ledger.Store) {
+	t.Helper()
+	args := regexp.MustCompile(`^(map\[id:[\w/-]+\]|\{"id":\s*"[\w/-]+"\})$`)
+	rows := texts(t, store, castJSON(store, `SELECT %s FROM river_job`, "args"))
+	if len(rows) == 0 {
+		t.Fatal("there are no jobs to look at")
+	}
+	for _, got := range rows {
+		if !args.MatchString(got) {
+			t.Errorf("a job's arguments are %s; want an id", got)
+		}
+	}
+	for _, got := range texts(t, store, castJSON(store, `SELECT %s FROM river_job WHERE errors IS NOT NULL`, "errors")) {
+		t.Errorf("a job has errors: %s", got)
+	}
+	// On SQLite River marks what it inserts with a random number.
+	metadata := regexp.MustCompile(`^(map\[\]|\{\}|\{"river:unique_nonce":"[0-9a-f]+"\})$`)
+	for _, got := range texts(t, store, castJSON(store, `SELECT %s FROM river_job`, "metadata")) {
+		if !metadata.MatchString(got) {
+			t.Errorf("a job's metadata is %s", got)
+		}
+	}
+}
+
+// castJSON makes a JSON column readable: SQLite keeps a binary form.
+func castJSON(store ledger.Store, query, column string) string {
+	if _, ok := store.(interface{ DB() *sql.DB }); ok {
+		column = "json(" + column + ")"
+	}
+	return fmt.Sprintf(query, column)
+}
+
+// everyText answers every column of River's job table.
+func everyText(t *testing.T, store ledger.Store) []string {
+	t.Helper()
+	return texts(t, store, `SELECT * FROM river_job`)
+}
+
+// order inserts a delivery (or raises what is wanted of it) as the ledger's rules ask.
+func order(t testing.TB, store ledger.Store, e *jobs.Engine, id string, wanted int64) {
+	t.Helper()
+	update(t, store, func(ctx context.Context, tx ledger.Tx) error {
+		needed, err := tx.PutDelivery(ctx, ledger.Delivery{ID: id, Run: strings.Split(id, "/")[0], Kind: "board", Token: "t-" + id, Wanted: wanted, CreatedAt: time.Now().UTC()})
+		if err != nil || !needed {
+			return err
+		}
+		return e.EnqueueDelivery(ctx, tx, id, time.Time{})
+	})
+}
+
+// send is Deliver that sends to nobody and records what was wanted when it claimed.
+func send(ctx context.Context, store ledger.Store, id string, during ...func()) error {
+	var d ledger.Delivery
+	err := store.Update(ctx, func(ctx context.Context, tx ledger.Tx) (err error) {
+		d, err = tx.ClaimDelivery(ctx, id, jobs.ReplicaID(ctx))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("claiming: %w", err)
+	}
+	for _, do := range during {
+		do()
+	}
+	return store.Update(ctx, func(ctx context.Context, tx ledger.Tx) error {
+		done := d
+		done.Sent, done.SentAt = d.Wanted, time.Now().UTC()
+		return tx.UpdateDelivery(ctx, &done)
+	})
+}
+
+type busy time.Duration
+
+func (busy) Error() string               { return "rate limited" }
+func (b busy) RetryAfter() time.Duration { return time.Duration(b) }
+
+func TestADeliveryWaitsAsLongAsItIsAskedTo(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, d database) {
+		store := d.open(t)
+		const wait = 800 * time.Millisecond
+		calls := make(chan time.Time, 10)
+		e := start(t, jobs.Config{Store: store, Exclusive: d.exclusive(), Deliver: func(ctx context.Context, id string) error {
+			calls <- time.Now()
+			if len(calls) == 1 {
+				return fmt.Errorf("posting to the channel: %w", busy(wait))
+			}
+			return send(ctx, store, id)
+		}})
+		order(t, store, e, "r-1/board", 1)
+		eventually(t, "the delivery is sent", func() bool { return getDelivery(t, store, "r-1/board").Sent == 1 })
+		first, second := <-calls, <-calls
+		if got := second.Sub(first); got < wait-time.Millisecond {
+			t.Errorf("tried again after %s, want at least %s", got, wait)
+		}
+		eventually(t, "the delivery is released", func() bool { return getDelivery(t, store, "r-1/board").Holder == "" })
+	})
+}
+
+func TestWhatIsWantedWhileADeliveryIsUnderWayIsSentToo(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, d database) {
+		store := d.open(t)
+		var (
+			once sync.Once
+			e    *jobs.Engine
+		)
+		e = start(t, jobs.Config{Store: store, Exclusive: d.exclusive(), Deliver: func(ctx context.Context, id string) error {
+			return send(ctx, store, id, func() { once.Do(func() { order(t, store, e, id, 2) }) })
+		}})
+		order(t, store, e, "r-1/board", 1)
+		eventually(t, "both are sent", func() bool { return getDelivery(t, store, "r-1/board").Sent == 2 })
+	})
+}
+
+func TestStoppingHandsOver(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, d database) {
+		store := d.open(t)
+		var said lines
+		acting := make(chan struct{}, 100)
+		say := func(format string, args ...any) {
+			said.say(format, args...)
+			if strings.HasPrefix(format, "acting") {
+				acting <- struct{}{}
+			}
+		}
+		first := start(t, jobs.Config{Store: store, Exclusive: d.exclusive(), Work: procedure(store, 8, 100*time.Millisecond, say)})
+		submit(t, store, first, "r-1")
+		receive(t, "the work begins", acting)
+		stop(t, first)
+		r := getRun(t, store, "r-1")
+		if r.State.Final() || r.Holder != "" || len(r.Memo) == 0 {
+			t.Fatalf("after the stop the run is %s, held by %q, after step %q; want it free at the end of a step", r.State, r.Holder, r.Memo)
+		}
+		var replicas []ledger.Replica
+		if err := store.View(t.Context(), func(ctx context.Context, tx ledger.Tx) (err error) {
+			replicas, err = tx.Replicas(ctx)
+			return err
+		}); err != nil || len(replicas) != 0 {
+			t.Errorf("%d replicas are left (%v), want none", len(replicas), err)
+		}
+		start(t, jobs.Config{Store: store, Exclusive: d.exclusive(), Work: procedure(store, 8, 0, said.say)})
+		wholeProcedure(t, store, "r-1", 8)
+	})
+}
+
+func TestWorkThatDoesNotStopIsCancelledAndHandedOver(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, d database) {
+		store := d.open(t)
+		began := make(chan struct{}, 1)
+		first := start(t, jobs.Config{Store: store, Exclusive: d.exclusive(), Work: func(ctx context.Context, _ ledger.Run) error {
+			began <- struct{}{}
+			<-ctx.Done()
+			return ctx.Err()
+		}})
+		submit(t, store, first, "r-1")
+		receive(t, "the work begins", began)
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		if err := first.Stop(ctx); err != nil {
+			t.Fatalf("stopping: %v", err)
+		}
+		if r := getRun(t, store, "r-1"); r.Holder != "" {
+			t.Errorf("after the stop the run is held by %q, want it free", r.Holder)
+		}
+		start(t, jobs.Config{Store: store, Exclusive: d.exclusive(), Work: finish(store)})
+		eventually(t, "the run succeeds", func() bool { return getRun(t, store, "r-1").State == ledger.Succeeded })
+	})
+}
+
+// A wake-up that meets the run in good hands may tell of something new.
+func TestAWakeUpDuringWorkIsNotLost(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, d database) {
+		store := d.open(t)
+		began, goOn := make(chan struct{}, 1), make(chan struct{})
+		e := start(t, jobs.Config{Store: store, Exclusive: d.exclusive(), Work: func(ctx context.Context, r ledger.Run) error {
+			if r.Fence > 1 {
+				return finish(store)(ctx, r)
+			}
+			began <- struct{}{}
+			<-goOn
+			_, err := change(ctx, store, r, func(r *ledger.Run) { r.State, r.WakeAt = ledger.Waiting, time.Now().Add(time.Hour) }, nil)
+			return err
+		}})
+		submit(t, store, e, "r-1")
+		receive(t, "the work begins", began)
+		update(t, store, func(ctx context.Context, tx ledger.Tx) error { return e.EnqueueRun(ctx, tx, "r-1", time.Time{}) })
+		eventually(t, "the second wake-up has rung", func() bool {
+			return len(texts(t, store, `SELECT id FROM river_job WHERE state = 'completed'`)) == 1
+		})
+		close(goOn)
+		eventually(t, "the run succeeds", func() bool { return getRun(t, store, "r-1").State == ledger.Succeeded })
+	})
+}
+
+func TestWorkWithoutAWakeUpIsFound(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, d database) {
+		store := d.open(t)
+		start(t, jobs.Config{
+			Store: store, Exclusive: d.exclusive(), Work: finish(store),
+			Deliver: func(ctx context.Context, id string) error { return send(ctx, store, id) },
+		})
+		update(t, store, func(ctx context.Context, tx ledger.Tx) error {
+			if _, err := tx.PutDelivery(ctx, ledger.Delivery{ID: "r-1/board", Run: "r-1", Kind: "board", Wanted: 1, CreatedAt: time.Now().UTC()}); err != nil {
+				return err
+			}
+			return tx.InsertRun(ctx, queued("r-1"))
+		})
+		eventually(t, "the run succeeds", func() bool { return getRun(t, store, "r-1").State == ledger.Succeeded })
+		eventually(t, "the delivery is sent", func() bool { return getDelivery(t, store, "r-1/board").Sent == 1 })
+	})
+}
+
+func TestSeveralReplicasMayPrepareADatabaseAtOnce(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, d database) {
+		store := d.open(t)
+		var wg sync.WaitGroup
+		for i := range 4 {
+			wg.Go(func() {
+				if _, err := jobs.InsertOnly(t.Context(), jobs.Config{Store: store}); err != nil {
+					t.Errorf("engine %d: %v", i, err)
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
+
+func TestTwoThousandDeliveriesAreSentOnceEach(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, d database) {
+		store := d.open(t)
+		const n = 2000
+		var (
+			mu   sync.Mutex
+			sent = map[string]int{}
+		)
+		e := start(t, jobs.Config{Store: store, Exclusive: d.exclusive(), Deliver: func(ctx context.Context, id string) error {
+			return send(ctx, store, id, func() {
+				mu.Lock()
+				defer mu.Unlock()
+				sent[id]++
+			})
+		}})
+		began := time.Now()
+		update(t, store, func(ctx context.Context, tx ledger.Tx) error {
+			for i := range n {
+				id := fmt.Sprintf("r-1/%d", i)
+				if _, err := tx.PutDelivery(ctx, ledger.Delivery{ID: id, Run: "r-1", Kind: "thread", Wanted: 1, CreatedAt: time.Now().UTC()}); err != nil {
+					return err
+				}
+				if err := e.EnqueueDelivery(ctx, tx, id, time.Time{}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		eventuallyWithin(t, 2*time.Minute, "all are sent", func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return len(sent) == n
+		})
+		t.Logf("%d deliveries in %s", n, time.Since(began).Round(time.Millisecond))
+		mu.Lock()
+		defer mu.Unlock()
+		for id, times := range sent {
+			if times != 1 {
+				t.Errorf("%s was sent %d times", id, times)
+			}
+		}
+	})
+}
