@@ -39,7 +39,7 @@ func Board(s Scene) Message {
 // Headline is the run in one sentence.
 func Headline(s Scene) string {
 	h := title(s.Run)
-	if over, all := progress(s.Steps); all > 0 && !s.Run.State.Final() {
+	if over, all := progress(s.Steps); all > 0 && forward(s.Run.State) && !s.Run.State.Final() {
 		h += fmt.Sprintf(" (%d of %d steps)", over, all)
 	}
 	if s.Run.Problem != "" {
@@ -114,7 +114,7 @@ func pad(s string) string { return s + strings.Repeat(" ", max(0, 9-len([]rune(s
 // under is the line below the steps: how far and how long.
 func under(s Scene) mark {
 	var parts []string
-	if over, all := progress(s.Steps); all > 0 {
+	if over, all := progress(s.Steps); all > 0 && forward(s.Run.State) {
 		parts = append(parts, fmt.Sprintf("%d of %d steps", over, all))
 	}
 	if s.Run.State != ledger.Queued {
@@ -125,8 +125,8 @@ func under(s Scene) mark {
 
 // verdict is the audit's answer with its reasons.
 func verdict(p *page, r audit.Report) {
-	sign, word := verdictWords(r.Verdict.Outcome)
-	p.section(mark(sign+" *Verdict: "+word+".* ") + text(r.Verdict.Sentence, 700))
+	sign, _ := verdictWords(r.Verdict.Outcome)
+	p.section(mark(sign+" *Verdict:* ") + text(verdictSentence(r.Verdict), 700))
 	p.lines("", bullets(r.Verdict.Reasons), budgetReasons)
 	p.lines("*Missing to be sure:*", bullets(r.Verdict.Missing), budgetReasons/2)
 }

@@ -2,6 +2,8 @@ package render
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"rekey/audit"
 )
@@ -15,9 +17,11 @@ func Evidence(r audit.Report) Message {
 	p.section("*Evidence: " + text(r.Secret, 80) + " in " + text(r.Environment, 40) + "*\n" + text(window(r.Window), 80))
 	verdict(&p, r)
 	p.section(totals(r))
-	p.lines("*Addresses, most first*", tallies(r.Addresses), 1500)
-	p.lines("*Paths, most first*", tallies(r.Paths), 1500)
-	p.lines("*Sentry*", issues(r.Issues), 1500)
+	p.lines("*Accepted requests that are not ours, newest first*", findings(r.Findings, audit.Used), 1300)
+	p.lines("*Refused signatures, newest first*", findings(r.Findings, audit.InvalidSignature), 900)
+	p.lines("*Addresses, most first*", tallies(r.Addresses), 1200)
+	p.lines("*Paths, most first*", tallies(r.Paths), 1200)
+	p.lines("*Sentry*", issues(r.Issues), 1200)
 	p.lines("*Could not be read*", gaps(r.Gaps), 1000)
 	p.lines("*Read*", bullets(r.Read), 800)
 	return p.message("Evidence for " + r.Secret + ": " + r.Verdict.Sentence)
@@ -45,6 +49,43 @@ func totals(r audit.Report) mark {
 		ms = append(ms, m)
 	}
 	return join(ms, "\n")
+}
+
+// maxFindings is how many single findings of a kind are listed at most; the rest is
+// in the tallies.
+const maxFindings = 100
+
+// newest answers the last n findings of a kind by somebody else, oldest first.
+func newest(fs []audit.Finding, k audit.Kind, n int) []audit.Finding {
+	var out []audit.Finding
+	for _, f := range fs {
+		if f.Kind == k && !f.Ours {
+			out = append(out, f)
+		}
+	}
+	return out[max(0, len(out)-n):]
+}
+
+func findings(fs []audit.Finding, k audit.Kind) []mark {
+	var ms []mark
+	for _, f := range slices.Backward(newest(fs, k, maxFindings)) {
+		m := "• " + text(clock(f.At), 40) + " " + code(address(f), 60)
+		if f.Path != "" {
+			m += " " + code(strings.TrimSpace(f.Method+" "+f.Path), 200)
+		}
+		if f.Status != 0 {
+			m += mark(fmt.Sprintf(" %d", f.Status))
+		}
+		ms = append(ms, m)
+	}
+	return ms
+}
+
+func address(f audit.Finding) string {
+	if !f.Addr.IsValid() {
+		return "unknown address"
+	}
+	return f.Addr.String()
 }
 
 func tallies(ts []audit.Tally) []mark {

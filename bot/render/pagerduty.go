@@ -22,7 +22,7 @@ const (
 // key is the sender's to add.
 func Trigger(s Scene, source, link string) pagerduty.V2Event {
 	r := s.Run
-	if source == "" {
+	if source = cut(clean(source), 255); source == "" {
 		source = "rekey"
 	}
 	e := pagerduty.V2Event{
@@ -31,7 +31,7 @@ func Trigger(s Scene, source, link string) pagerduty.V2Event {
 		Client:   "rekey",
 		Payload: &pagerduty.V2Payload{
 			Summary:   cut(pageSummary(s), maxSummary),
-			Source:    cut(clean(source), 255),
+			Source:    source,
 			Severity:  severity(r),
 			Timestamp: r.CreatedAt.UTC().Format(time.RFC3339),
 			Component: cut(clean(r.Secret), 255),

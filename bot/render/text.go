@@ -57,8 +57,7 @@ func RunText(s Scene) string {
 // ReportText is an audit's report for a terminal.
 func ReportText(r audit.Report) string {
 	var b strings.Builder
-	_, word := verdictWords(r.Verdict.Outcome)
-	fmt.Fprintf(&b, "Verdict: %s. %s\n", word, clean(r.Verdict.Sentence))
+	fmt.Fprintf(&b, "Verdict: %s\n", verdictSentence(r.Verdict))
 	list := func(title string, lines []string) {
 		if len(lines) == 0 {
 			return
@@ -73,9 +72,18 @@ func ReportText(r audit.Report) string {
 	fmt.Fprintf(&b, "Looked at %s: ", window(r.Window))
 	var parts []string
 	for _, k := range kinds {
-		parts = append(parts, fmt.Sprintf("%s (%d not from us)", kindWords(k, r.Totals[k]), r.Strangers[k]))
+		part := kindWords(k, r.Totals[k])
+		if k != audit.Used && r.Totals[k] > 0 {
+			part += fmt.Sprintf(" (%s not from us)", group(int64(r.Strangers[k])))
+		}
+		parts = append(parts, part)
 	}
 	fmt.Fprintf(&b, "%s\n", strings.Join(parts, ", "))
+	var used []string
+	for _, f := range newest(r.Findings, audit.Used, maxFindings) {
+		used = append(used, fmt.Sprintf("%s %s %s from %s", clock(f.At), f.Method, f.Path, address(f)))
+	}
+	list("Accepted requests from addresses that are not ours, newest last", used)
 	list("Addresses", tallyText(r.Addresses))
 	list("Paths", tallyText(r.Paths))
 	var is []string

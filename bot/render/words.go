@@ -85,6 +85,17 @@ func verdictWords(o audit.Outcome) (sign, word string) {
 	return "⚪", "cannot tell"
 }
 
+// verdictSentence is the verdict's own sentence, led by the outcome's words where
+// it does not begin with them.
+func verdictSentence(v audit.Verdict) string {
+	_, word := verdictWords(v.Outcome)
+	sentence := clean(v.Sentence)
+	if len(sentence) >= len(word) && strings.EqualFold(sentence[:len(word)], word) {
+		return sentence
+	}
+	return strings.TrimSpace(word + ". " + sentence)
+}
+
 func kindWords(k audit.Kind, n int) string {
 	switch k {
 	case audit.InvalidSignature:
@@ -203,6 +214,11 @@ func who(actor string) string {
 		return actor[i+2 : len(actor)-1]
 	}
 	return actor
+}
+
+// forward reports whether a run in state s goes on with its steps, or has done all.
+func forward(s ledger.RunState) bool {
+	return s != ledger.RollingBack && s != ledger.RolledBack && s != ledger.Failed
 }
 
 // progress counts the steps that are over.

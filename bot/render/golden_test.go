@@ -1,0 +1,166 @@
+package render_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rekey/audit"
+	"rekey/audit/ledger"
+	"rekey/bot/render"
+	"rekey/commands"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, got, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", path, diff)
+	}
+}
+
+func goldenJSON(t *testing.T, name string, v any) {
+	t.Helper()
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, name+".golden.json", b.Bytes())
+}
+
+func TestBoard(t *testing.T) {
+	t.Parallel()
+	for name, s := range map[string]render.Scene{
+		"queued":                compromised(ledger.Queued),
+		"running":               running(),
+		"rolled-back":           rolledBack(),
+		"waiting":               waiting(),
+		"succeeded-no-sign":     succeeded(report(audit.NoSign)),
+		"succeeded-refused":     succeeded(report(audit.Refused)),
+		"succeeded-misused":     succeeded(report(audit.Misused)),
+		"succeeded-cannot-tell": succeeded(report(audit.CannotTell)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := render.Board(s)
+			valid(t, m)
+			goldenJSON(t, "board-"+name, m)
+		})
+	}
+}
+
+func TestThread(t *testing.T) {
+	t.Parallel()
+	s := succeeded(report(audit.Misused))
+	m := render.Evidence(*s.Report)
+	valid(t, m)
+	goldenJSON(t, "evidence", m)
+
+	failed := rolledBack()
+	failed.Steps[3].Consumer, failed.Steps[3].Attempt = "django", 2
+	m, ok := render.StepDetail(failed, failed.Steps[3].Key)
+	if !ok {
+		t.Fatal("the step is not found")
+	}
+	valid(t, m)
+	goldenJSON(t, "step", m)
+	if _, ok := render.StepDetail(failed, "no such step"); ok {
+		t.Error("a step that does not exist is told")
+	}
+
+	m = render.Reply(s)
+	valid(t, m)
+	goldenJSON(t, "reply", m)
+}
+
+func TestAnswer(t *testing.T) {
+	t.Parallel()
+	rows := []commands.SecretRow{
+		{Name: "SECRET_KEY", Environment: "production", Purpose: "Django session/CSRF", Owner: "DevOps", Risk: "medium", Procedure: "manual", LastRotated: at(-90 * 86400), NextDue: at(-3600)},
+		{Name: "REVALIDATE_SECRET", Environment: "production", Purpose: "Next.js ISR webhook", Owner: "DevOps", Risk: "low", Procedure: "hmac-overlap", Active: "r-7f3a"},
+	}
+	for name, a := range map[string]commands.Answer{
+		"taken":  {Outcome: commands.Taken, Verb: commands.Rotate, Text: "Rotating REVALIDATE_SECRET in production.", Run: "r-7f3a"},
+		"denied": {Outcome: commands.Denied, Verb: commands.Rotate, Text: "You may not rotate secrets: ask a responder.\nThis was recorded."},
+		"help":   {Outcome: commands.Told, Verb: commands.Help, Text: commands.HelpText()},
+		"list":   {Outcome: commands.Told, Verb: commands.List, Text: "2 secrets.", Secrets: rows},
+		"status": {
+			Outcome: commands.Told, Verb: commands.Status, Text: "1 run under way.",
+			Runs: []ledger.Run{running().Run, rolledBack().Run}, Steps: map[string][]ledger.Step{"r-7f3a": running().Steps},
+		},
+		"nothing": {Outcome: commands.Told},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := render.Answer(a, at(14.2))
+			valid(t, m)
+			goldenJSON(t, "answer-"+name, m)
+		})
+	}
+}
+
+func TestPages(t *testing.T) {
+	t.Parallel()
+	goldenJSON(t, "page-compromised", render.Trigger(running(), "leather-api", "https://acme.slack.com/archives/C1/p1"))
+	failed := rolledBack()
+	failed.Run.Mode = "routine"
+	goldenJSON(t, "page-failed", render.Trigger(failed, "", ""))
+	goldenJSON(t, "page-resolve", render.Resolve(running()))
+	if a, b := render.DedupKey(strings.Repeat("x", 300)), render.DedupKey(strings.Repeat("x", 301)); len(a) > 255 || a == b {
+		t.Errorf("long incidents: %q and %q", a, b)
+	}
+}
+
+func TestText(t *testing.T) {
+	t.Parallel()
+	golden(t, "run.golden.txt", []byte(render.RunText(succeeded(report(audit.CannotTell)))))
+	golden(t, "run-rolled-back.golden.txt", []byte(render.RunText(rolledBack())))
+	golden(t, "incident.golden.md", []byte(render.Markdown(succeeded(report(audit.Misused)))))
+	golden(t, "list.golden.txt", []byte(render.ListText([]commands.SecretRow{
+		{Name: "SECRET_KEY", Environment: "production", Owner: "DevOps", Risk: "medium", Procedure: "manual", LastRotated: at(0), NextDue: at(365 * 86400)},
+		{Name: "DATABASE_URL", Environment: "production", Owner: "DBA", Risk: "high", Procedure: "manual"},
+	}, at(0))))
+	golden(t, "status.golden.txt", []byte(render.StatusText([]ledger.Run{running().Run, rolledBack().Run}, at(60))))
+	if got := render.StatusText(nil, time.Time{}); got != "No run yet.\n" {
+		t.Errorf("no runs: %q", got)
+	}
+}
+
+func TestATerminalCannotBeSteered(t *testing.T) {
+	t.Parallel()
+	s := running()
+	s.Run.Reason = "x\x1b]0;owned\a\x1b[2J\r\nverdict: all is well\u202e"
+	s.Steps[0].Note = "\x1b[31mred"
+	r := report(audit.Refused)
+	r.Paths[0].Name = "/a\x1b[1A\u009b2K\x9b"
+	s.Report = r
+	for name, got := range map[string]string{"run": render.RunText(s), "markdown": render.Markdown(s)} {
+		if strings.ContainsAny(got, "\x1b\u009b\a\r\u202e") {
+			t.Errorf("%s lets control characters through: %q", name, got)
+		}
+		if strings.Contains(got, "\nverdict: all is well") {
+			t.Errorf("%s lets a reason begin a line of its own", name)
+		}
+	}
+}
