@@ -1,0 +1,174 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rekey/commands/secret"
+)
+
+const example = "../../../deploy/examples/rekey.yaml"
+
+// machine answers a folder that holds the files and folders named, for Under.
+func machine(t testing.TB, files ...string) string {
+	t.Helper()
+	root := t.TempDir()
+	for _, f := range files {
+		p := filepath.Join(root, f)
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(f, "/") {
+			if err := os.MkdirAll(p, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if err := os.WriteFile(p, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+var exampleFiles = []string{"/srv/leather-api/.env", "/srv/leather-web/.env", "/srv/leather-api/logs/"}
+
+func loadExample(t *testing.T) *secret.Catalogue {
+	t.Helper()
+	c, err := Load(example, Under(machine(t, exampleFiles...)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Catalogue
+}
+
+// TestExampleIsTheGuide compares the shipped example with the tables of the secret
+// rotation guide, row by row.
+func TestExampleIsTheGuide(t *testing.T) {
+	t.Parallel()
+	cat := loadExample(t)
+	date := func(s string) time.Time {
+		if s == "" {
+			return time.Time{}
+		}
+		d, err := time.Parse(time.DateOnly, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	// Secrets Inventory and Rotation Schedule. SENTRY_DSN has no row in the latter.
+	guide := []struct {
+		name, purpose, impact string
+		months                int
+		last, next, owner     string
+	}{
+		{"SECRET_KEY", "Django session/CSRF", "Sessions invalidated", 12, "2024-01-01", "2025-01-01", "DevOps"},
+		{"REVALIDATE_SECRET", "Next.js ISR webhook", "ISR temporarily broken", 3, "2024-01-01", "2024-04-01", "DevOps"},
+		{"ANALYTICS_SECRET", "View tracking HMAC", "Tracking temporarily broken", 3, "2024-01-01", "2024-04-01", "DevOps"},
+		{"EMAIL_HOST_PASSWORD", "SMTP authentication", "Email sending fails", 0, "2024-01-01", "", "DevOps"},
+		{"SENTRY_DSN", "Error monitoring", "Monitoring stops", 0, "", "", "DevOps"},
+		{"DATABASE_URL", "Database connection", "Complete outage", 0, "2023-01-01", "", "DBA"},
+	}
+	if len(cat.Secrets) != len(guide) {
+		t.Errorf("%d secrets, the guide has %d", len(cat.Secrets), len(guide))
+	}
+	for _, want := range guide {
+		s, ok := cat.Secret(want.name)
+		if !ok {
+			t.Errorf("%s is missing", want.name)
+			continue
+		}
+		got := []any{s.Purpose, s.Impact, s.RotateMonths, s.LastRotated, s.NextDue(s.LastRotated), s.Owner}
+		if d := cmp.Diff([]any{want.purpose, want.impact, want.months, date(want.last), date(want.next), want.owner}, got); d != "" {
+			t.Errorf("%s:\n%s", want.name, d)
+		}
+	}
+	if s, _ := cat.Secret("DATABASE_URL"); s.Risk != secret.High {
+		t.Error("the guide calls the database password HIGH RISK")
+	}
+
+	// Dual-Secret Support, Test webhook and Test tracking.
+	for _, want := range []struct{ name, url, body string }{
+		{"REVALIDATE_SECRET", "https://api.example.com/api/revalidate/", `{"slugs":["test"]}`},
+		{"ANALYTICS_SECRET", "https://api.example.com/api/track-view/", `{"slug":"test"}`},
+	} {
+		s, _ := cat.Secret(want.name)
+		if s.Procedure != secret.HMACOverlap || s.Generator != secret.Hex32 || s.Overlap != 24*time.Hour || s.Store != "dotenv" {
+			t.Errorf("%s: %s, %s, %s, %s", want.name, s.Procedure, s.Generator, s.Overlap, s.Store)
+		}
+		p, ok := cat.Place(want.name, "")
+		if !ok || len(p.Uses) != 2 {
+			t.Fatalf("%s is used by %d consumers of production", want.name, len(p.Uses))
+		}
+		uses := []secret.Use{
+			{
+				Consumer: "django", Variable: want.name, Previous: want.name + "_OLD", Role: secret.Accepts,
+				Proof: secret.Proof{Request: &secret.SignedRequest{
+					URLs: []string{want.url}, Method: "POST", Body: want.body, Header: "X-Signature", ContentType: "application/json",
+				}},
+			},
+			{
+				Consumer: "nextjs", Variable: want.name, Role: secret.Signs,
+				Proof: secret.Proof{Challenge: &secret.Challenge{
+					URLs: []string{"https://www.example.com/rekey/proof?variable=" + want.name},
+				}},
+			},
+		}
+		if d := cmp.Diff(uses, p.Uses); d != "" {
+			t.Errorf("%s:\n%s", want.name, d)
+		}
+		if len(p.Endpoints) != 1 || !strings.HasSuffix(want.url, p.Endpoints[0].Path) {
+			t.Errorf("%s guards %v", want.name, p.Endpoints)
+		}
+	}
+
+	// The reload commands, the healthcheck, the audit query's logs, and Support.
+	env, _ := cat.Environment("")
+	if env.Name != "production" {
+		t.Errorf("the default environment is %q", env.Name)
+	}
+	django, _ := cat.Consumer("", "django")
+	nextjs, _ := cat.Consumer("", "nextjs")
+	if strings.Join(django.Reload, " ") != "systemctl reload gunicorn" || django.Health != "https://api.example.com/api/healthcheck/" {
+		t.Errorf("django: %v, %s", django.Reload, django.Health)
+	}
+	if !strings.HasPrefix(strings.Join(nextjs.Reload, " "), "pm2 reload nextjs-app") {
+		t.Errorf("nextjs: %v", nextjs.Reload)
+	}
+	formats := map[string]secret.LogFormat{}
+	for _, l := range env.Logs {
+		formats[filepath.Base(l.Path)] = l.Format
+	}
+	wantLogs := map[string]secret.LogFormat{"security.log": "security", "django.log": "django", "access.log": "access"}
+	if d := cmp.Diff(wantLogs, formats); d != "" {
+		t.Error(d)
+	}
+	if env.Sentry.URL != "https://sentry.io" || env.Sentry.Organization != "your-org" {
+		t.Errorf("Sentry: %v", env.Sentry)
+	}
+	if c := cat.Contacts[0]; c.Slack != "#devops-alerts" || c.Email != "devops@example.com" {
+		t.Errorf("the first contact is %v", c)
+	}
+	if !cat.PagerDuty.Enabled || cat.Contacts[1].Phone != "PagerDuty rotation" {
+		t.Error("on-call is PagerDuty's rotation")
+	}
+}
+
+func TestExampleOnAnotherMachine(t *testing.T) {
+	t.Parallel()
+	_, err := Load(example, Under(machine(t, "/srv/leather-web/.env")))
+	var faults Errors
+	if !errors.As(err, &faults) || len(faults) != 4 {
+		t.Fatalf("want four missing files and folders, got:\n%v", err)
+	}
+	if got := faults[0].String(); !strings.HasPrefix(got, `rekey.yaml:48: "env_file" of consumer django: the file "/srv/leather-api/.env" does not exist: `) {
+		t.Error(got)
+	}
+}

@@ -1,0 +1,78 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/goccy/go-yaml/ast"
+)
+
+// files is where the checks of files and folders look.
+type files struct{ root string }
+
+func (f files) at(path string) string {
+	if f.root == "" {
+		return path
+	}
+	return filepath.Join(f.root, path)
+}
+
+// envFile checks that an env file can be read. Its modes and links are the store's
+// business, each time it opens the file: here they would be a snapshot.
+func (d *document) envFile(path string, at ast.Node, where string) {
+	d.regular(path, at, "env_file", where, "create it, or write the path of the file the service reads")
+}
+
+// logFile checks the folder and, where there is one, the file: many logs appear
+// only with their first line.
+func (d *document) logFile(path string, at ast.Node, where string) {
+	folder := filepath.Dir(path)
+	info, err := os.Stat(d.files.at(folder))
+	if err != nil || !info.IsDir() {
+		d.fault(at, fmt.Sprintf("the folder %s of a log of %s %s", quoted(folder), where, trouble(err, "is no folder")), "create it, or write where the service logs to")
+		return
+	}
+	if _, err := os.Stat(d.files.at(path)); errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	d.regular(path, at, "path", where, "let rekey's user read it, for example through the group that owns it")
+}
+
+// command checks a program that is named by its whole path.
+func (d *document) command(path string, at ast.Node, where string) {
+	info, err := os.Stat(d.files.at(path))
+	switch {
+	case err != nil:
+		d.fault(at, fmt.Sprintf("the reload command %s of %s %s", quoted(path), where, trouble(err, "")), "write the path of a program on this machine")
+	case info.IsDir() || info.Mode().Perm()&0o111 == 0:
+		d.fault(at, fmt.Sprintf("the reload command %s of %s is no program", quoted(path), where), "write the path of a program, or make it executable")
+	}
+}
+
+func (d *document) regular(path string, at ast.Node, key, where, hint string) {
+	f, err := os.Open(d.files.at(path))
+	if err != nil {
+		d.fault(at, fmt.Sprintf("%q of %s: the file %s %s", key, where, quoted(path), trouble(err, "")), hint)
+		return
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		d.fault(at, fmt.Sprintf("%q of %s: %s is no ordinary file", key, where, quoted(path)), hint)
+	}
+}
+
+// trouble says an error of the file system in words.
+func trouble(err error, otherwise string) string {
+	switch {
+	case err == nil:
+		return otherwise
+	case errors.Is(err, fs.ErrNotExist):
+		return "does not exist"
+	case errors.Is(err, fs.ErrPermission):
+		return "may not be read by rekey's user"
+	}
+	return "cannot be read"
+}
