@@ -104,7 +104,8 @@ func typeOf(v any) string {
 	return kind
 }
 
-func str(least, most int) rule {
+// str is a string of 1 to most characters.
+func str(most int) rule {
 	return func(c *checker, at string, v any) {
 		s, ok := v.(string)
 		if !ok {
@@ -113,8 +114,8 @@ func str(least, most int) rule {
 		}
 		n := utf8.RuneCountInString(s)
 		c.text += n
-		if n < least {
-			c.fail(at, "must be more than %d characters", least-1)
+		if n == 0 {
+			c.fail(at, "must be more than 0 characters")
 		}
 		if n > most {
 			c.fail(at, "must be less than %d characters", most+1)
@@ -165,7 +166,7 @@ func list(least, most int, item rule) rule {
 
 // unique is a name that may occur once in its scope: a block_id in the message, an action_id in its block.
 func unique(scope func(at string) string) rule {
-	length := str(1, 255)
+	length := str(255)
 	return func(c *checker, at string, v any) {
 		length(c, at, v)
 		key := fmt.Sprintf("%s %v", scope(at), v)
@@ -178,7 +179,7 @@ func unique(scope func(at string) string) rule {
 
 // address is a URL a client could open.
 func address(c *checker, at string, v any) {
-	str(1, 3000)(c, at, v)
+	str(3000)(c, at, v)
 	if s, _ := v.(string); !isWebAddress(s) {
 		c.fail(at, "must be a valid URL")
 	}

@@ -42,9 +42,9 @@ func blockShapes() map[string]shape {
 			"elements": list(1, 25, element("actions")),
 		}},
 		"image": {required: []string{"image_url", "alt_text"}, fields: map[string]rule{
-			"image_url": address, "alt_text": str(1, 2000), "title": plain(2000),
+			"image_url": address, "alt_text": str(2000), "title": plain(2000),
 		}},
-		"markdown": {required: []string{"text"}, fields: map[string]rule{"text": str(1, maxMarkdownLength)}},
+		"markdown": {required: []string{"text"}, fields: map[string]rule{"text": str(maxMarkdownLength)}},
 		"rich_text": {required: []string{"elements"}, fields: map[string]rule{
 			"elements": list(1, 1000, oneOf(richTextShapes())),
 		}},
@@ -70,7 +70,7 @@ func (s shape) orNull(c *checker, at string, v any) {
 
 func cell(c *checker, at string, v any) {
 	oneOf(map[string]shape{
-		"raw_text": {required: []string{"text"}, fields: map[string]rule{"text": str(1, 3000)}},
+		"raw_text": {required: []string{"text"}, fields: map[string]rule{"text": str(3000)}},
 		"rich_text": {required: []string{"elements"}, fields: map[string]rule{
 			"elements": list(1, 1000, oneOf(richTextShapes())),
 		}},
@@ -80,7 +80,7 @@ func cell(c *checker, at string, v any) {
 // element is an interactive or visual element; place says which may stand there.
 func element(place string) rule {
 	image := shape{required: []string{"image_url", "alt_text"}, fields: map[string]rule{
-		"image_url": address, "alt_text": str(1, 2000),
+		"image_url": address, "alt_text": str(2000),
 	}}
 	if place == "context" {
 		texts := textShapes(3000)
@@ -91,8 +91,8 @@ func element(place string) rule {
 	action := unique(func(at string) string { return strings.Join(strings.SplitN(at, "/", 4)[:3], "/") })
 	shapes := map[string]shape{
 		"button": {required: []string{"text"}, fields: map[string]rule{
-			"text": plain(75), "action_id": action, "url": address, "value": str(1, 2000),
-			"style": enum("primary", "danger"), "confirm": confirm, "accessibility_label": str(1, 75),
+			"text": plain(75), "action_id": action, "url": address, "value": str(2000),
+			"style": enum("primary", "danger"), "confirm": confirm, "accessibility_label": str(75),
 		}},
 		"static_select": {required: []string{"options"}, fields: map[string]rule{
 			"placeholder": plain(150), "action_id": action, "options": list(1, 100, option),
@@ -110,7 +110,7 @@ func element(place string) rule {
 
 func option(c *checker, at string, v any) {
 	shape{required: []string{"text", "value"}, fields: map[string]rule{
-		"text": text(75), "value": str(1, 150), "description": plain(75), "url": address,
+		"text": text(75), "value": str(150), "description": plain(75), "url": address,
 	}}.check(c, at, v)
 }
 
@@ -122,8 +122,8 @@ func confirm(c *checker, at string, v any) {
 
 func textShapes(most int) map[string]shape {
 	return map[string]shape{
-		"plain_text": {required: []string{"text"}, fields: map[string]rule{"text": str(1, most), "emoji": boolean}},
-		"mrkdwn":     {required: []string{"text"}, fields: map[string]rule{"text": str(1, most), "verbatim": boolean}},
+		"plain_text": {required: []string{"text"}, fields: map[string]rule{"text": str(most), "emoji": boolean}},
+		"mrkdwn":     {required: []string{"text"}, fields: map[string]rule{"text": str(most), "verbatim": boolean}},
 	}
 }
 
@@ -143,7 +143,7 @@ func richTextShapes() map[string]shape {
 			"elements": inline, "border": number(0, 1),
 		}},
 		"rich_text_preformatted": {required: []string{"elements"}, fields: map[string]rule{
-			"elements": inline, "border": number(0, 1), "language": str(1, 100),
+			"elements": inline, "border": number(0, 1), "language": str(100),
 		}},
 		"rich_text_list": {required: []string{"elements", "style"}, fields: map[string]rule{
 			"elements": list(1, 1000, oneOf(map[string]shape{"rich_text_section": section})),
@@ -157,14 +157,14 @@ func inlineShapes() map[string]shape {
 		"bold": boolean, "italic": boolean, "strike": boolean, "code": boolean, "underline": boolean,
 	}}.check
 	shapes := map[string]shape{
-		"text":      {required: []string{"text"}, fields: map[string]rule{"text": str(1, 12_000)}},
-		"link":      {required: []string{"url"}, fields: map[string]rule{"url": address, "text": str(1, 3000), "unsafe": boolean}},
-		"emoji":     {required: []string{"name"}, fields: map[string]rule{"name": str(1, 255), "unicode": str(1, 255)}},
-		"user":      {required: []string{"user_id"}, fields: map[string]rule{"user_id": str(1, 255)}},
-		"channel":   {required: []string{"channel_id"}, fields: map[string]rule{"channel_id": str(1, 255)}},
+		"text":      {required: []string{"text"}, fields: map[string]rule{"text": str(12_000)}},
+		"link":      {required: []string{"url"}, fields: map[string]rule{"url": address, "text": str(3000), "unsafe": boolean}},
+		"emoji":     {required: []string{"name"}, fields: map[string]rule{"name": str(255), "unicode": str(255)}},
+		"user":      {required: []string{"user_id"}, fields: map[string]rule{"user_id": str(255)}},
+		"channel":   {required: []string{"channel_id"}, fields: map[string]rule{"channel_id": str(255)}},
 		"broadcast": {required: []string{"range"}, fields: map[string]rule{"range": enum("here", "channel", "everyone")}},
 		"date": {required: []string{"timestamp", "format"}, fields: map[string]rule{
-			"timestamp": number(0, 1e12), "format": str(1, 255), "url": address, "fallback": str(1, 255),
+			"timestamp": number(0, 1e12), "format": str(255), "url": address, "fallback": str(255),
 		}},
 	}
 	for _, s := range shapes {

@@ -29,10 +29,13 @@ const (
 // snake_case and 2*3*4 stay what they are.
 var (
 	markPattern = regexp.MustCompile("(?s)```(.+?)```|`([^`\n]+)`|<([^<>\n]+)>" +
-		`|(?:^|\b|[^\w*])\*([^*\n]+)\*|(?:^|[^\w_])_([^_\n]+)_|(?:^|[^\w~])~([^~\n]+)~`)
+		`|(?:^|[^\w*])\*([^*\n]+)\*|(?:^|\W)_([^_\n]+)_|(?:^|[^\w~])~([^~\n]+)~`)
 	emojiPattern = regexp.MustCompile(`:[a-z0-9_+-]+:`)
 	unescape     = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&")
 )
+
+// emphasis is the look of the pattern's groups for emphasis.
+var emphasis = map[int]look{4: bold, 5: italic, 6: strike}
 
 // emoji are the short codes the bot's messages use; others are shown as they are written.
 var emoji = map[string]string{
@@ -74,7 +77,7 @@ func marked(text string, names func(id string) string) []span {
 		default:
 			for _, x := range marked(inner, names) {
 				if x.look == normal {
-					x.look = []look{bold, italic, strike}[group-4]
+					x.look = emphasis[group]
 				}
 				out = append(out, x)
 			}

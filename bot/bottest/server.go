@@ -100,7 +100,7 @@ func (s *server) shut() error {
 	return nil
 }
 
-// Down(true) resets every open connection and every new one, as a host that is gone does; Down(false) brings it back.
+// Down resets every open connection and every new one, as a host that is gone does, until it is called with false.
 func (s *server) Down(down bool) {
 	s.mu.Lock()
 	s.down = down

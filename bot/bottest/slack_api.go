@@ -145,10 +145,15 @@ func slackStatus(w http.ResponseWriter, status int) {
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
 	// An answer that cannot be written belongs to a client that has gone; there is nobody to tell.
-	_ = json.NewEncoder(w).Encode(v)
+	_, _ = w.Write(body)
 }
 
 // args are a call's arguments, from a form, a JSON object or the query.

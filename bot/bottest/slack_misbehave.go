@@ -92,10 +92,10 @@ func (s *Slack) DropConnections() {
 	}
 }
 
-// StopPings(true) stops the server's pings on every connection, present and future; StopPings(false) resumes them.
+// StopPings stops, or resumes, the server's pings on every connection, present and future.
 func (s *Slack) StopPings(stop bool) { s.set(func() { s.silentPings = stop }) }
 
-// RefuseConnections(true) refuses the WebSocket handshake while apps.connections.open still hands out addresses.
+// RefuseConnections refuses, or admits again, the WebSocket handshake; apps.connections.open hands out addresses still.
 func (s *Slack) RefuseConnections(refuse bool) { s.set(func() { s.refuse = refuse }) }
 
 // SendFrame sends a text frame as it is on every open connection.

@@ -24,7 +24,7 @@ type responseURL struct {
 func (s *Slack) newResponseURL(c *Channel, user string, source *Message) string {
 	id := random(12)
 	s.responses[id] = &responseURL{channel: c, user: user, source: source, expires: s.cfg.Now().Add(responseLife)}
-	return s.server.url + "/commands/" + id
+	return s.url + "/commands/" + id
 }
 
 func (s *Slack) serveResponseURL(w http.ResponseWriter, r *http.Request) {

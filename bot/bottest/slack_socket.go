@@ -38,7 +38,7 @@ func (s *Slack) openConnection(args) (map[string]any, *apiError) {
 	ticket := uuid()
 	s.tickets[ticket] = s.cfg.Now().Add(s.cfg.TicketLifetime)
 	query := url.Values{"ticket": {ticket}, "app_id": {s.appID}}
-	return map[string]any{"url": "ws" + s.server.url[len("http"):] + "/link/?" + query.Encode()}, nil
+	return map[string]any{"url": "ws" + s.url[len("http"):] + "/link/?" + query.Encode()}, nil
 }
 
 // admit spends a ticket.
@@ -149,12 +149,12 @@ func (s *Slack) ping(ctx context.Context, sock *socket) {
 	}
 }
 
-func (k *socket) send(ctx context.Context, v any) bool {
-	frame, err := json.Marshal(v)
-	if err != nil {
-		return false
+// send writes a message of our own making. When it cannot be written the connection is over, which reading it tells.
+func (k *socket) send(ctx context.Context, message map[string]any) {
+	frame, err := json.Marshal(message)
+	if err == nil {
+		k.write(ctx, websocket.MessageText, frame)
 	}
-	return k.write(ctx, websocket.MessageText, frame)
 }
 
 func (k *socket) write(ctx context.Context, kind websocket.MessageType, frame []byte) bool {

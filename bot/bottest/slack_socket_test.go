@@ -84,6 +84,7 @@ func app(t *testing.T, s *bottest.Slack, handle func(c *socketmode.Client, e soc
 
 // echo acknowledges every command with what it said.
 func echo(t *testing.T) func(c *socketmode.Client, e socketmode.Event) {
+	t.Helper()
 	return func(c *socketmode.Client, e socketmode.Event) {
 		command, ok := e.Data.(slack.SlashCommand)
 		if !ok {
@@ -106,15 +107,21 @@ func address(t *testing.T, s *bottest.Slack) string {
 	return url
 }
 
+func dial(t *testing.T, url string) (*websocket.Conn, error) {
+	t.Helper()
+	conn, response, err := websocket.Dial(deadline(t), url, nil)
+	if response != nil && response.Body != nil {
+		defer response.Body.Close()
+	}
+	return conn, err
+}
+
 // peer is a bare WebSocket connection that has been greeted, for what slack-go's client would never do.
 func peer(t *testing.T, s *bottest.Slack) *websocket.Conn {
 	t.Helper()
-	conn, response, err := websocket.Dial(deadline(t), address(t, s), nil)
+	conn, err := dial(t, address(t, s))
 	if err != nil {
 		t.Fatal(err)
-	}
-	if response.Body != nil {
-		defer response.Body.Close()
 	}
 	t.Cleanup(func() { _ = conn.CloseNow() })
 	return conn
@@ -358,7 +365,9 @@ func TestAClickReachesTheAppAndCanBeAnsweredLater(t *testing.T) {
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
 	later := &http.Client{Transport: transport}
+	answered := make(chan struct{})
 	app(t, s, func(c *socketmode.Client, e socketmode.Event) {
+		defer close(answered)
 		click, ok := e.Data.(slack.InteractionCallback)
 		if !ok || click.ActionCallback.BlockActions[0].Value != "run-1" || click.User.ID != "U0ALICE" || click.Channel.ID != alerts.ID {
 			t.Errorf("unexpected event %+v", e.Data)
@@ -394,6 +403,7 @@ func TestAClickReachesTheAppAndCanBeAnsweredLater(t *testing.T) {
 		t.Error("a button that is not there was clicked")
 	}
 	s.ExpectWhisper(t, alice, "only you")
+	<-answered
 }
 
 func TestConnectionsComeAndGoAsSlackWantsThem(t *testing.T) {
@@ -422,33 +432,47 @@ func TestConnectionsComeAndGoAsSlackWantsThem(t *testing.T) {
 			}
 		}
 	}
-	for name, disturb := range map[string]func(t *testing.T, s *bottest.Slack){
-		"warning": func(t *testing.T, s *bottest.Slack) { s.Disconnect(bottest.Warning); replaced(t, s) },
-		"refresh": func(t *testing.T, s *bottest.Slack) { s.Disconnect(bottest.RefreshRequested); replaced(t, s) },
-		"dropped": func(t *testing.T, s *bottest.Slack) { s.DropConnections(); replaced(t, s) },
-		"garbage": func(t *testing.T, s *bottest.Slack) { s.SendGarbage(deadline(t)) },
-		"down":    func(t *testing.T, s *bottest.Slack) { s.Down(true); gone(t, s); s.Down(false) },
-		"link disabled": func(t *testing.T, s *bottest.Slack) {
-			s.Disconnect(bottest.LinkDisabled)
-			gone(t, s)
-			if answer := call(t, s, "apps.connections.open", s.AppToken(), nil); answer["ok"] != false {
-				t.Errorf("Socket Mode is off, and yet: %v", answer)
-			}
-			s.EnableSocketMode()
+	untouched := func(t *testing.T, _ *bottest.Slack) { t.Helper() }
+	tests := map[string]struct {
+		disturb func(ctx context.Context, s *bottest.Slack)
+		settled func(t *testing.T, s *bottest.Slack)
+		heal    func(s *bottest.Slack)
+	}{
+		"warning": {disturb: func(_ context.Context, s *bottest.Slack) { s.Disconnect(bottest.Warning) }, settled: replaced},
+		"refresh": {disturb: func(_ context.Context, s *bottest.Slack) { s.Disconnect(bottest.RefreshRequested) }, settled: replaced},
+		"dropped": {disturb: func(_ context.Context, s *bottest.Slack) { s.DropConnections() }, settled: replaced},
+		"garbage": {disturb: func(ctx context.Context, s *bottest.Slack) { s.SendGarbage(ctx) }, settled: untouched},
+		"down": {
+			disturb: func(_ context.Context, s *bottest.Slack) { s.Down(true) }, settled: gone,
+			heal: func(s *bottest.Slack) { s.Down(false) },
 		},
-		"refused": func(t *testing.T, s *bottest.Slack) {
-			s.RefuseConnections(true)
-			s.DropConnections()
-			gone(t, s)
-			s.RefuseConnections(false)
+		"refused": {
+			disturb: func(_ context.Context, s *bottest.Slack) { s.RefuseConnections(true); s.DropConnections() },
+			settled: gone, heal: func(s *bottest.Slack) { s.RefuseConnections(false) },
 		},
-	} {
+		"link disabled": {
+			disturb: func(_ context.Context, s *bottest.Slack) { s.Disconnect(bottest.LinkDisabled) },
+			settled: func(t *testing.T, s *bottest.Slack) {
+				t.Helper()
+				gone(t, s)
+				if answer := call(t, s, "apps.connections.open", s.AppToken(), nil); answer["ok"] != false {
+					t.Errorf("Socket Mode is off, and yet: %v", answer)
+				}
+			},
+			heal: func(s *bottest.Slack) { s.EnableSocketMode() },
+		},
+	}
+	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, bottest.SlackConfig{DisconnectDelay: 10 * time.Millisecond})
 			app(t, s, echo(t))
 			works(t, s)
-			disturb(t, s)
+			tt.disturb(deadline(t), s)
+			tt.settled(t, s)
+			if tt.heal != nil {
+				tt.heal(s)
+			}
 			works(t, s)
 		})
 	}
@@ -478,17 +502,13 @@ func TestATicketIsGoodOnceAndForAWhile(t *testing.T) {
 	})
 	refused := func(url string) {
 		t.Helper()
-		conn, response, err := websocket.Dial(deadline(t), url, nil)
-		if err == nil {
+		if conn, err := dial(t, url); err == nil {
 			_ = conn.CloseNow()
 			t.Error("admitted")
 		}
-		if response != nil && response.Body != nil {
-			defer response.Body.Close()
-		}
 	}
 	first, late := address(t, s), address(t, s)
-	conn, _, err := websocket.Dial(deadline(t), first, nil) //nolint:bodyclose // Dial's successful answer has no body to close
+	conn, err := dial(t, first)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -209,7 +208,7 @@ func (s *Slack) html(t textObject) template.HTML {
 	var b strings.Builder
 	for _, x := range marked(t.Text, s.name) {
 		open, end := tags(x)
-		_, _ = io.WriteString(&b, open+string(escape(x.text))+end)
+		b.WriteString(open + string(escape(x.text)) + end)
 	}
 	return template.HTML(b.String()) //nolint:gosec // every part of it was escaped above
 }
