@@ -84,7 +84,7 @@ func (e *Engine) tick(ep *epoch, net bool) (time.Time, error) {
 			return err
 		}
 		var err error
-		left, err = e.bury(ctx, tx, nil, net)
+		left, err = e.bury(ctx, tx, search{net: net})
 		return err
 	})
 	if err == nil {

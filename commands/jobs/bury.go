@@ -14,19 +14,24 @@ type harvest struct {
 	netted   int
 }
 
+// search says how far a look for the dead goes.
+type search struct {
+	dead []string // declared dead whatever their lease says
+	net  bool     // also look for work that was forgotten, however that came about
+	self bool     // this process begins afresh or ends: what it had taken counts too
+}
+
 // bury takes over from the dead in the caller's transaction: the ledger clears their
 // holds and raises the fences, the wake-ups they had taken are cancelled so that
 // neither River nor the dead process, should it only have been paused, can bring them
-// back or finish them, and fresh ones are inserted. It is exact for what was held;
-// with net it also looks for work that nobody holds and nobody will be woken for,
-// however that came about.
-func (e *Engine) bury(ctx context.Context, tx ledger.Tx, dead []string, net bool) (harvest, error) {
-	gone, err := tx.Bury(ctx, dead...)
+// back or finish them, and fresh ones are inserted.
+func (e *Engine) bury(ctx context.Context, tx ledger.Tx, s search) (harvest, error) {
+	gone, err := tx.Bury(ctx, s.dead...)
 	if err != nil {
 		return harvest{}, err
 	}
 	found := len(gone.Replicas)+len(gone.Runs)+len(gone.Deliveries) > 0
-	if !found && !net {
+	if !found && !s.net {
 		return harvest{}, nil
 	}
 	h := harvest{replicas: gone.Replicas}
@@ -45,7 +50,9 @@ func (e *Engine) bury(ctx context.Context, tx ledger.Tx, dead []string, net bool
 	}
 	names := make([]string, 0, len(living))
 	for _, r := range living {
-		names = append(names, process(r.ID))
+		if p := process(r.ID); p != e.process || !s.self {
+			names = append(names, p)
+		}
 	}
 	lost, err := e.queue.reclaim(ctx, tx, names)
 	if err != nil {
@@ -56,7 +63,7 @@ func (e *Engine) bury(ctx context.Context, tx ledger.Tx, dead []string, net bool
 	}
 	h.others = len(again) - h.runs
 
-	if net {
+	if s.net {
 		forgotten, err := e.forgotten(ctx, tx)
 		if err != nil {
 			return harvest{}, err

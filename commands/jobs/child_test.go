@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"rekey/commands/jobs"
 )
 
@@ -27,7 +29,12 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Println("goroutines outlived the tests:", err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 const stepsOfChild = 8

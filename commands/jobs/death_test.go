@@ -43,7 +43,52 @@ func TestAKilledProcessIsReplaced(t *testing.T) {
 			second.expect("finished r-1")
 		}
 		wholeProcedure(t, store, "r-1", stepsOfChild)
+		// The heir got a wake-up of its own: what the dead process does to its old one,
+		// should it turn out to be alive, touches nobody.
+		if got := texts(t, store, `SELECT kind FROM river_job WHERE state = 'cancelled'`); len(got) != 1 || got[0] != "run" {
+			t.Errorf("cancelled wake-ups: %v, want the dead process's one", got)
+		}
 	})
+}
+
+// A process may die between taking a wake-up and claiming what it is about: nothing is
+// held then, so no orphan is found.
+func TestAWakeUpThatADeadProcessHadTakenRingsAgain(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, d database) {
+		store := d.open(t)
+		clerk, err := jobs.InsertOnly(t.Context(), jobs.Config{Store: store})
+		if err != nil {
+			t.Fatalf("building the clerk: %v", err)
+		}
+		submit(t, store, clerk, "r-1")
+		by := `attempted_by = ARRAY['ghost']`
+		if d.kind == onSQLite {
+			by = `attempted_by = jsonb('["ghost"]')`
+		}
+		execute(t, store, `UPDATE river_job SET state = 'running', attempt = 1, attempted_at = CURRENT_TIMESTAMP, `+by)
+		start(t, jobs.Config{Store: store, Work: finish(store), Exclusive: d.exclusive()})
+		eventually(t, "the run succeeds", func() bool { return getRun(t, store, "r-1").State == ledger.Succeeded })
+	})
+}
+
+// Fail-over of the database: every connection of ours is cut, again and again.
+func TestARunSurvivesLostConnections(t *testing.T) {
+	t.Parallel()
+	d := fresh(t, onPostgres)
+	store, saboteur := d.open(t), d.open(t)
+	var said lines
+	e := start(t, jobs.Config{Store: store, Work: procedure(store, 10, 50*time.Millisecond, said.say)})
+	submit(t, store, e, "r-1")
+	for range 5 {
+		time.Sleep(150 * time.Millisecond)
+		execute(t, saboteur, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+			WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+	}
+	judge := d.open(t) // reading is not tried again by itself, so not over a connection that was cut
+	wholeProcedure(t, judge, "r-1", 10)
+	submit(t, store, e, "r-2") // and the next one is heard of, too
+	wholeProcedure(t, judge, "r-2", 10)
 }
 
 // A replica that sleeps through its lease and wakes up must find that it is nobody.
@@ -208,8 +253,8 @@ func TestTwoReplicasNeverWorkOneRunAtOnce(t *testing.T) {
 	t.Parallel()
 	d := fresh(t, onPostgres)
 	store := d.open(t)
-	setup(t, store, `CREATE TABLE test_claims (run text, fence bigint, replica text, ended boolean NOT NULL DEFAULT false, PRIMARY KEY (run, fence))`,
-		`CREATE UNIQUE INDEX ON test_claims (run) WHERE NOT ended`)
+	execute(t, store, `CREATE TABLE test_claims (run text, fence bigint, replica text, ended boolean NOT NULL DEFAULT false, PRIMARY KEY (run, fence))`)
+	execute(t, store, `CREATE UNIQUE INDEX ON test_claims (run) WHERE NOT ended`)
 	const runs, rounds = 30, 6
 
 	work := func(ctx context.Context, r ledger.Run) error {

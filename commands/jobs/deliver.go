@@ -39,11 +39,7 @@ func (e *Engine) deliverOnce(ep *epoch, seat *seat, w wake) (again bool) {
 	if err != nil || !ok {
 		return err != nil
 	}
-	err = e.shielded(w, func() error {
-		ctx, cancel := context.WithCancel(ep.ctx)
-		defer cancel()
-		return e.cfg.Deliver(ctx, w.id)
-	})
+	err = e.shielded(ep, w, func(ctx context.Context) error { return e.cfg.Deliver(ctx, w.id) })
 	rung := e.guard.close(seat)
 	lost := e.settle(ep, w, func(ctx context.Context, tx ledger.Tx) (next, error) {
 		d, txErr := tx.Delivery(ctx, w.id)

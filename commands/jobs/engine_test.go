@@ -301,6 +301,60 @@ func TestStoppingHandsOver(t *testing.T) {
 	})
 }
 
+// What is being told to people while we stop is told to the end, once.
+func TestStoppingWaitsForDeliveriesUnderWay(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, d database) {
+		store := d.open(t)
+		began := make(chan struct{}, 10)
+		deliver := func(ctx context.Context, id string) error {
+			return send(ctx, store, id, func() {
+				began <- struct{}{}
+				time.Sleep(200 * time.Millisecond)
+			})
+		}
+		first := start(t, jobs.Config{Store: store, Exclusive: d.exclusive(), Deliver: deliver})
+		order(t, store, first, "r-1/board", 1)
+		receive(t, "the delivery begins", began)
+		stop(t, first)
+		if del := getDelivery(t, store, "r-1/board"); del.Sent != 1 || del.Holder != "" || del.Fence != 1 {
+			t.Errorf("after the stop %d of 1 is sent, held by %q, claimed %d times", del.Sent, del.Holder, del.Fence)
+		}
+	})
+}
+
+func TestAnEngineThatOnlyEnqueuesCannotBeStarted(t *testing.T) {
+	t.Parallel()
+	d := fresh(t, onSQLite)
+	clerk, err := jobs.InsertOnly(t.Context(), jobs.Config{Store: d.open(t)})
+	if err != nil {
+		t.Fatalf("building the clerk: %v", err)
+	}
+	if err := clerk.Start(t.Context()); err == nil {
+		t.Error("it started")
+	}
+	if err := clerk.Stop(t.Context()); err != nil {
+		t.Errorf("stopping what never started: %v", err)
+	}
+}
+
+func TestAnEngineRefusesWhatCannotWork(t *testing.T) {
+	t.Parallel()
+	store := fresh(t, onSQLite).open(t)
+	work, deliver := finish(store), func(context.Context, string) error { return nil }
+	for name, cfg := range map[string]jobs.Config{
+		"no store":            {Work: work, Deliver: deliver},
+		"no work":             {Store: store, Deliver: deliver},
+		"no deliver":          {Store: store, Work: work},
+		"a beat too slow":     {Store: store, Work: work, Deliver: deliver, Lease: time.Second, Beat: time.Second},
+		"an unknown database": {Store: struct{ ledger.Store }{store}, Work: work, Deliver: deliver},
+	} {
+		if _, err := jobs.New(t.Context(), cfg); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
 func TestWorkThatDoesNotStopIsCancelledAndHandedOver(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, d database) {

@@ -116,7 +116,7 @@ func (e *Engine) join(ctx context.Context, dead []string, alone bool) (time.Time
 			return err
 		}
 		var err error
-		left, err = e.bury(ctx, tx, bury, true)
+		left, err = e.bury(ctx, tx, search{dead: bury, net: true, self: true})
 		return err
 	})
 	if err != nil {
@@ -134,7 +134,7 @@ func (e *Engine) leave(ctx context.Context) error {
 	self := e.self
 	e.mu.Unlock()
 	return e.update(ctx, func(ctx context.Context, tx ledger.Tx) error {
-		if _, err := e.bury(ctx, tx, []string{self}, true); err != nil {
+		if _, err := e.bury(ctx, tx, search{dead: []string{self}, net: true, self: true}); err != nil {
 			return err
 		}
 		if err := tx.Leave(ctx, self); err != nil && !errors.Is(err, ledger.ErrNotFound) {

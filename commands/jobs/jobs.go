@@ -74,7 +74,9 @@ type Config struct {
 	Deliver Deliver
 
 	// Lease is how long a silent process counts as alive; default 3 s. Beat is how
-	// often the lease is renewed and the dead are looked for; default 500 ms.
+	// often the lease is renewed and the dead are looked for; default 500 ms. With the
+	// database to ourselves nobody watches the lease, and the defaults are 30 s and 5 s:
+	// each beat costs a write to disk.
 	Lease, Beat time.Duration
 	// Runs and Deliveries are how many of each are worked at once; default 8 each.
 	// They have queues of their own, so neither can starve the other.
@@ -117,8 +119,11 @@ func (c Config) withDefaults() (Config, error) {
 	if len(c.Replica) > 64 {
 		c.Replica = strings.ToValidUTF8(c.Replica[:64], "")
 	}
-	c.Lease = positive(c.Lease, 3*time.Second)
-	c.Beat = positive(c.Beat, 500*time.Millisecond)
+	lease, beat := 3*time.Second, 500*time.Millisecond
+	if c.Exclusive {
+		lease, beat = 30*time.Second, 5*time.Second
+	}
+	c.Lease, c.Beat = positive(c.Lease, lease), positive(c.Beat, beat)
 	if c.Beat > c.Lease/2 {
 		return c, fmt.Errorf("jobs: a beat of %s cannot keep a lease of %s", c.Beat, c.Lease)
 	}

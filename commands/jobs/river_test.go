@@ -23,13 +23,17 @@ func pgPool(t testing.TB, store ledger.Store) *pgxpool.Pool {
 	return p.Pool()
 }
 
-// setup runs statements beside the store (PostgreSQL).
-func setup(t testing.TB, store ledger.Store, statements ...string) {
+// execute runs a statement beside the store.
+func execute(t testing.TB, store ledger.Store, statement string) {
 	t.Helper()
-	for _, s := range statements {
-		if _, err := pgPool(t, store).Exec(t.Context(), s); err != nil {
-			t.Fatalf("setting up: %v", err)
-		}
+	var err error
+	if s, ok := store.(interface{ DB() *sql.DB }); ok {
+		_, err = s.DB().ExecContext(t.Context(), statement)
+	} else {
+		_, err = pgPool(t, store).Exec(t.Context(), statement)
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", statement, err)
 	}
 }
 

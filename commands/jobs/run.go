@@ -41,11 +41,7 @@ func (e *Engine) runOnce(ep *epoch, seat *seat, w wake) (again bool) {
 	if err != nil || !ok {
 		return err != nil
 	}
-	err = e.shielded(w, func() error {
-		ctx, cancel := context.WithCancel(ep.ctx)
-		defer cancel()
-		return e.cfg.Work(ctx, run)
-	})
+	err = e.shielded(ep, w, func(ctx context.Context) error { return e.cfg.Work(ctx, run) })
 	rung := e.guard.close(seat)
 	e.settle(ep, w, func(ctx context.Context, tx ledger.Tx) (next, error) {
 		r, txErr := tx.Run(ctx, w.id)

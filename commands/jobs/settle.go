@@ -64,7 +64,9 @@ func (e *Engine) breathe(ep *epoch, doing string, w wake, err error, try int) er
 // shielded runs work so that a panic is an error like any other. River would keep the
 // panic's value and trace in clear; here the value goes to the hook alone, and the log
 // gets its type and the names of the functions on the stack, without arguments.
-func (e *Engine) shielded(w wake, work func() error) (err error) {
+func (e *Engine) shielded(ep *epoch, w wake, work func(ctx context.Context) error) (err error) {
+	ctx, cancel := context.WithCancel(ep.ctx)
+	defer cancel()
 	defer func() {
 		v := recover()
 		if v == nil {
@@ -76,7 +78,7 @@ func (e *Engine) shielded(w wake, work func() error) (err error) {
 		defer func() { _ = recover() }() // the hook may not do what it is there to hide
 		e.cfg.Panicked(v)
 	}()
-	if err = work(); err != nil && !expected(err) {
+	if err = work(ctx); err != nil && ep.ctx.Err() == nil && !expected(err) {
 		e.cfg.Log.Warn("the work will be tried again", "kind", w.kind, "id", w.id, "err", err)
 	}
 	return err
