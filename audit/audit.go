@@ -44,7 +44,9 @@ type Finding struct {
 	Agent  string     `json:"agent,omitempty"`
 	Status int        `json:"status,omitempty"`
 	// Sources says where the finding was read ("security.log:812"); one denial
-	// that several logs recorded is one finding with several sources.
+	// that several logs recorded is one finding with several sources. Far into a
+	// large file the byte is named instead of the line ("access.log@4294967296"):
+	// counting lines would mean reading all that comes before.
 	Sources []string `json:"sources"`
 	// Ours reports that Addr is a known caller of the endpoint or rekey itself.
 	Ours bool `json:"ours"`
@@ -119,7 +121,7 @@ type Report struct {
 	Paths     []Tally      `json:"paths"`     // by count, largest first, at most 20
 	Issues    []Issue      `json:"issues"`
 	Gaps      []Gap        `json:"gaps,omitempty"`
-	Read      []string     `json:"read"` // what was read: "security.log (2.1 MB, 8,112 lines in the window)"
+	Read      []string     `json:"read"` // what was read: "security.log (2.1 MB, 8,112 lines searched)"
 	Verdict   Verdict      `json:"verdict"`
 	TookMS    int64        `json:"took_ms"`
 }

@@ -2,6 +2,7 @@ package logs
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -48,25 +49,47 @@ func Join(ctx context.Context, sources []Source, q Query, add func(source int, r
 	return stats, errs
 }
 
-// batch is how many records travel together; one by one, handing over would cost
-// more than finding.
-const batch = 256
+const (
+	// batch is how many records travel together; one by one, handing over would cost
+	// more than finding.
+	batch = 256
+	// reorder is how many records are held back to be sorted by time. It undoes the
+	// disorder of neighbouring lines, and all disorder of a log with fewer records.
+	reorder = 4096
+)
+
+// sorter hands records on in batches, sorted by time as far as reorder reaches.
+type sorter struct {
+	out        chan<- []Record
+	held       []Record
+	last       time.Time
+	disordered bool
+}
 
 // batched scans s into out. Sending never gives up: Join takes whatever is sent, and
 // what was found before a deadline is still evidence.
 func batched(ctx context.Context, s Source, q Query, out chan<- []Record) (Stats, error) {
-	var list []Record
+	sorted := &sorter{out: out}
 	stats, err := s.Scan(ctx, q, func(r Record) error {
-		if list = append(list, r); len(list) == batch {
-			out <- list
-			list = nil
+		if sorted.held = append(sorted.held, r); len(sorted.held) == 2*reorder {
+			sorted.send(reorder)
 		}
 		return nil
 	})
-	if len(list) > 0 {
-		out <- list
-	}
+	sorted.send(len(sorted.held))
+	stats.Disordered = sorted.disordered
 	return stats, err
+}
+
+// send sorts what is held and sends the oldest n.
+func (s *sorter) send(n int) {
+	slices.SortStableFunc(s.held, func(a, b Record) int { return a.At.Compare(b.At) })
+	for list := range slices.Chunk(s.held[:n], batch) {
+		s.disordered = s.disordered || list[0].At.Before(s.last)
+		s.last = list[len(list)-1].At
+		s.out <- slices.Clone(list)
+	}
+	s.held = append(s.held[:0], s.held[n:]...)
 }
 
 // head is the front of a source's stream.

@@ -102,6 +102,9 @@ type Stats struct {
 	// Timeless counts records left out because neither their line nor one of the
 	// lines above says when they happened.
 	Timeless int64
+	// Disordered reports that records reached Join too far out of time order to be
+	// sorted, so that some may not have been matched with those of other logs.
+	Disordered bool
 	// Truncated reports that the file became shorter while it was read.
 	Truncated bool
 }

@@ -191,9 +191,9 @@ func (m *Merger) offer(g *group) {
 func (g *group) keys(rec recorder) []key {
 	k := key{rec: rec, accepted: g.Kind == audit.Used, path: bare(g.Path), addr: vague(g.Addr)}
 	list := []key{k}
-	any := k
-	any.addr, any.anyAddr = netip.Addr{}, true
-	list = append(list, any)
+	anyone := k
+	anyone.addr, anyone.anyAddr = netip.Addr{}, true
+	list = append(list, anyone)
 	if k.accepted {
 		return list
 	}
@@ -203,8 +203,8 @@ func (g *group) keys(rec recorder) []key {
 		list = append(list, byAddr)
 	}
 	if g.Guarded >= 0 {
-		any.path = guardedPath
-		list = append(list, any)
+		anyone.path = guardedPath
+		list = append(list, anyone)
 	}
 	return list
 }
@@ -213,9 +213,9 @@ func (g *group) keys(rec recorder) []key {
 // address decides first: an event with the same one beats an event without.
 func (m *Merger) partner(rec recorder, r Record) *group {
 	k := key{rec: rec, accepted: r.Kind == audit.Used, path: bare(r.Path), addr: vague(r.Addr)}
-	unknown, any := k, k
+	unknown, anyone := k, k
 	unknown.addr = netip.Addr{}
-	any.addr, any.anyAddr = netip.Addr{}, true
+	anyone.addr, anyone.anyAddr = netip.Addr{}, true
 	var looks []key
 	switch {
 	case k.path != "" && k.addr.IsValid():
@@ -223,14 +223,14 @@ func (m *Merger) partner(rec recorder, r Record) *group {
 		noPath.path = ""
 		looks = []key{k, unknown, noPath}
 	case k.path != "":
-		looks = []key{any}
+		looks = []key{anyone}
 	case k.addr.IsValid():
 		byAddr := k
 		byAddr.path = anyPath
 		looks = []key{byAddr}
 	default:
-		any.path = guardedPath
-		looks = []key{any}
+		anyone.path = guardedPath
+		looks = []key{anyone}
 	}
 	if k.path != "" && r.Guarded >= 0 && !k.accepted {
 		silent := unknown

@@ -1,0 +1,191 @@
+package inspect
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"rekey/audit"
+	"rekey/audit/logs"
+	"rekey/commands/secret"
+)
+
+// unrecorded is the name of an address that no log holds.
+const unrecorded = "address not recorded"
+
+// judge takes one event after the other, decides whose it is, and counts. It keeps
+// the newest events of each kind and bounded tallies, whatever the number of events.
+type judge struct {
+	own       []netip.Prefix
+	endpoints []secret.Endpoint
+
+	totals    map[audit.Kind]int
+	strangers map[audit.Kind]int
+	newest    map[audit.Kind][]logs.Event
+	addresses tallies
+	paths     tallies
+
+	accepted, refused group
+	refusedOurs       int
+	unlisted          group // accepted, on endpoints without known callers
+	unnamed           group // accepted, from a proxy's address or none
+	finish            []audit.Finding
+}
+
+// group is an audit.Activity that grows.
+type group struct {
+	audit.Activity
+	addresses, paths tallies
+}
+
+func newJudge(env secret.Environment, place secret.Place) *judge {
+	return &judge{
+		own: env.Own, endpoints: place.Endpoints,
+		totals:    map[audit.Kind]int{audit.InvalidSignature: 0, audit.Denied: 0, audit.Used: 0},
+		strangers: map[audit.Kind]int{audit.InvalidSignature: 0, audit.Denied: 0, audit.Used: 0},
+		newest:    map[audit.Kind][]logs.Event{},
+	}
+}
+
+// add judges one event.
+func (j *judge) add(e logs.Event) {
+	ours := j.ours(e.Addr, e.Guarded)
+	if e.Kind == audit.Used {
+		switch {
+		case ours:
+			return // what the secret is for
+		case !e.Addr.IsValid() || logs.Relay(e.Addr):
+			j.unnamed.add(e, ours)
+			return
+		case len(j.endpoints[e.Guarded].Callers) == 0:
+			j.unlisted.add(e, ours)
+			return
+		}
+	}
+	j.totals[e.Kind]++
+	j.addresses.add(name(e.Addr), e.At, ours)
+	if e.Path != "" {
+		j.paths.add(e.Path, e.At, ours)
+	}
+	list := append(j.newest[e.Kind], e)
+	if len(list) >= 2*keep {
+		list = append(list[:0], list[len(list)-keep:]...)
+	}
+	j.newest[e.Kind] = list
+	// Refusals elsewhere say nothing about this secret.
+	about := e.Guarded >= 0 || e.Kind == audit.InvalidSignature && e.Path == ""
+	switch {
+	case ours && about:
+		j.refusedOurs++
+	case ours:
+	case e.Kind == audit.Used:
+		j.strangers[e.Kind]++
+		j.accepted.add(e, ours)
+	default:
+		j.strangers[e.Kind]++
+		if about {
+			j.refused.add(e, ours)
+		}
+	}
+}
+
+func (g *group) add(e logs.Event, ours bool) {
+	if g.Count == 0 || e.At.Before(g.First) {
+		g.First = e.At
+	}
+	if e.At.After(g.Last) {
+		g.Last = e.At
+	}
+	g.Count++
+	g.addresses.add(name(e.Addr), e.At, ours)
+	if e.Path != "" {
+		g.paths.add(e.Path, e.At, ours)
+	}
+}
+
+func (g *group) activity() audit.Activity {
+	a := g.Activity
+	a.Addresses, a.Paths = g.addresses.top(), g.paths.top()
+	return a
+}
+
+// ours reports whether addr is rekey's own or a known caller of the endpoint; where
+// no endpoint is concerned, of any endpoint of the secret.
+func (j *judge) ours(addr netip.Addr, guarded int) bool {
+	if !addr.IsValid() {
+		return false
+	}
+	if within(addr, j.own) {
+		return true
+	}
+	if guarded >= 0 {
+		return within(addr, j.endpoints[guarded].Callers)
+	}
+	return slices.ContainsFunc(j.endpoints, func(e secret.Endpoint) bool { return within(addr, e.Callers) })
+}
+
+func within(addr netip.Addr, prefixes []netip.Prefix) bool {
+	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool {
+		if p.Addr().Is4In6() && p.Bits() >= 96 {
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
+		return p.Contains(addr)
+	})
+}
+
+func name(addr netip.Addr) string {
+	if !addr.IsValid() {
+		return unrecorded
+	}
+	return addr.String()
+}
+
+func (j *judge) endpointPaths() []string {
+	var paths []string
+	for _, e := range j.endpoints {
+		if !slices.Contains(paths, e.Path) {
+			paths = append(paths, e.Path)
+		}
+	}
+	return paths
+}
+
+// into fills in what was counted.
+func (j *judge) into(e *audit.Evidence) {
+	e.Accepted, e.Refused = j.accepted.activity(), j.refused.activity()
+	e.RefusedOurs = j.refusedOurs
+	e.Unattributed = j.unlisted.Count + j.unnamed.Count
+}
+
+// gaps says why accepted requests could not be judged.
+func (j *judge) gaps() []audit.Gap {
+	var gaps []audit.Gap
+	if n := j.unlisted.Count; n > 0 {
+		gaps = append(gaps, audit.Gap{
+			Source: "catalogue",
+			Why: fmt.Sprintf("It names no callers for %s, so %s cannot be told from misuse (%s); list the addresses that may call it.",
+				listed(j.unlisted.paths.top()), plural(int64(n), "accepted request"), listed(j.unlisted.addresses.top())),
+		})
+	}
+	if n := j.unnamed.Count; n > 0 {
+		gaps = append(gaps, audit.Gap{
+			Source: "access logs",
+			Why: fmt.Sprintf("%s to %s carry the address of a proxy or none (%s); add the proxy's own log, or list the address as a caller if only callers of yours connect from it.",
+				plural(int64(n), "accepted request"), listed(j.unnamed.paths.top()), listed(j.unnamed.addresses.top())),
+		})
+	}
+	return gaps
+}
+
+// listed names the first three of a list.
+func listed(list []audit.Tally) string {
+	var names []string
+	for _, t := range list[:min(3, len(list))] {
+		names = append(names, t.Name)
+	}
+	if more := len(list) - 3; more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(names, ", ")
+}
