@@ -65,30 +65,30 @@ func (e *environment) token(name string, form *regexp.Regexp, hint string) secre
 func (e *environment) file(name, path string) (string, bool) {
 	f, err := os.Open(path)
 	if err != nil {
-		e.fault(name, "the file "+quoted(path)+" "+trouble(err, ""), "write the path of a file that rekey's user may read")
+		e.fault(name, "the file "+shownPath(path)+" "+trouble(err, ""), "write the path of a file that rekey's user may read")
 		return "", false
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	switch {
 	case err != nil || !info.Mode().IsRegular():
-		e.fault(name, quoted(path)+" is no ordinary file", "write the path of the file that holds the value")
+		e.fault(name, shownPath(path)+" is no ordinary file", "write the path of the file that holds the value")
 		return "", false
 	case info.Mode().Perm()&0o006 != 0:
-		e.fault(name, "everybody on this machine may read "+quoted(path), "chmod 0400 it, and give it to rekey's user; mounted secrets have a setting for the mode")
+		e.fault(name, "everybody on this machine may read "+shownPath(path), "chmod 0400 it, and give it to rekey's user; mounted secrets have a setting for the mode")
 		return "", false
 	case info.Mode().Perm()&0o020 != 0:
-		e.fault(name, "a group may write "+quoted(path), "chmod 0400 it, and give it to rekey's user")
+		e.fault(name, "a group may write "+shownPath(path), "chmod 0400 it, and give it to rekey's user")
 		return "", false
 	}
 	b, err := io.ReadAll(io.LimitReader(f, longestSecret+1))
 	if err != nil || len(b) > longestSecret {
-		e.fault(name, quoted(path)+" cannot be read, or is larger than 64 KiB", "write the path of the file that holds the value alone")
+		e.fault(name, shownPath(path)+" cannot be read, or is larger than 64 KiB", "write the path of the file that holds the value alone")
 		return "", false
 	}
 	text := strings.TrimSpace(string(b))
 	if text == "" {
-		e.fault(name, "the file "+quoted(path)+" is empty", "put the value into it")
+		e.fault(name, "the file "+shownPath(path)+" is empty", "put the value into it")
 		return "", false
 	}
 	return text, true
@@ -124,7 +124,7 @@ func (e *environment) key(s *Settings) {
 		if errors.As(err, &known) {
 			e.fault(name, known.Message, known.Hint)
 		} else {
-			e.fault(name, "the key cannot be kept in "+quoted(s.StateDir)+" ("+plain(err)+")", "let rekey's user write that folder, or set REKEY_STATE_DIR or REKEY_KEY")
+			e.fault(name, "the key cannot be kept in "+shownPath(s.StateDir)+" ("+plain(err)+")", "let rekey's user write that folder, or set REKEY_STATE_DIR or REKEY_KEY")
 		}
 		return
 	}

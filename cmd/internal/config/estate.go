@@ -142,7 +142,7 @@ func (d *document) access(top *object, cat *secret.Catalogue) {
 		Channels:   ids("channels", channelID, policy.Direct, "write a channel id such as C012AB3CD, or "+policy.Direct+" for direct messages"),
 		CLI:        ids("cli", regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*\$?$`), "", "write the name of a user of this machine"),
 	}
-	if len(o.entries) > 0 && !o.has("responders") && !o.has("cli") {
+	if !o.broken && !o.has("responders") && !o.has("cli") {
 		d.fault(o.at, "nobody may rotate a secret", "write responders (Slack member ids) or cli (users of this machine) under access")
 	}
 }
@@ -239,7 +239,7 @@ func (d *document) logs(o *object, where string) []secret.Log {
 		g := secret.Log{Path: l.path("path")}
 		if l.must("path", "write where the log lies") && g.Path != "" {
 			if seen[g.Path] {
-				d.fault(l.blame("path"), fmt.Sprintf("the log %s of %s is written twice", quoted(g.Path), where), "take one out: what it holds would count twice")
+				d.fault(l.blame("path"), fmt.Sprintf("the log %s of %s is written twice", shownPath(g.Path), where), "take one out: what it holds would count twice")
 			}
 			seen[g.Path] = true
 			d.logFile(g.Path, l.blame("path"), where)

@@ -32,7 +32,7 @@ func (d *document) logFile(path string, at ast.Node, where string) {
 	folder := filepath.Dir(path)
 	info, err := os.Stat(d.files.at(folder))
 	if err != nil || !info.IsDir() {
-		d.fault(at, fmt.Sprintf("the folder %s of a log of %s %s", quoted(folder), where, trouble(err, "is no folder")), "create it, or write where the service logs to")
+		d.fault(at, fmt.Sprintf("the folder %s of a log of %s %s", shownPath(folder), where, trouble(err, "is no folder")), "create it, or write where the service logs to")
 		return
 	}
 	if _, err := os.Stat(d.files.at(path)); errors.Is(err, fs.ErrNotExist) {
@@ -46,21 +46,21 @@ func (d *document) command(path string, at ast.Node, where string) {
 	info, err := os.Stat(d.files.at(path))
 	switch {
 	case err != nil:
-		d.fault(at, fmt.Sprintf("the reload command %s of %s %s", quoted(path), where, trouble(err, "")), "write the path of a program on this machine")
+		d.fault(at, fmt.Sprintf("the reload command %s of %s %s", shownPath(path), where, trouble(err, "")), "write the path of a program on this machine")
 	case info.IsDir() || info.Mode().Perm()&0o111 == 0:
-		d.fault(at, fmt.Sprintf("the reload command %s of %s is no program", quoted(path), where), "write the path of a program, or make it executable")
+		d.fault(at, fmt.Sprintf("the reload command %s of %s is no program", shownPath(path), where), "write the path of a program, or make it executable")
 	}
 }
 
 func (d *document) regular(path string, at ast.Node, key, where, hint string) {
 	f, err := os.Open(d.files.at(path))
 	if err != nil {
-		d.fault(at, fmt.Sprintf("%q of %s: the file %s %s", key, where, quoted(path), trouble(err, "")), hint)
+		d.fault(at, fmt.Sprintf("%q of %s: the file %s %s", key, where, shownPath(path), trouble(err, "")), hint)
 		return
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		d.fault(at, fmt.Sprintf("%q of %s: %s is no ordinary file", key, where, quoted(path)), hint)
+		d.fault(at, fmt.Sprintf("%q of %s: %s is no ordinary file", key, where, shownPath(path)), hint)
 	}
 }
 

@@ -22,8 +22,10 @@ func keptKey(dir, database string) (secret.Key, error) {
 		return k, err
 	}
 	if _, err := os.Stat(database); err == nil {
-		return secret.Key{}, &keyFault{"the database "+quoted(database)+" exists, and its key "+quoted(path)+" does not",
-			"restore the key file from the backup or set REKEY_KEY; with another key the security log cannot be verified"}
+		return secret.Key{}, &keyFault{
+			"the database " + shownPath(database) + " exists, and its key " + shownPath(path) + " does not",
+			"restore the key file from the backup or set REKEY_KEY; with another key the security log cannot be verified",
+		}
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return secret.Key{}, err
@@ -67,7 +69,7 @@ func readKey(path string) (secret.Key, error) {
 		return secret.Key{}, err
 	}
 	if !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 {
-		return secret.Key{}, &keyFault{"the key file "+quoted(path)+" is open to others or no ordinary file", "chmod 0600 it, and give it to rekey's user"}
+		return secret.Key{}, &keyFault{"the key file " + shownPath(path) + " is open to others or no ordinary file", "chmod 0600 it, and give it to rekey's user"}
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -75,7 +77,7 @@ func readKey(path string) (secret.Key, error) {
 	}
 	k, err := secret.ParseKey(secret.NewValue(string(b)))
 	if err != nil {
-		return secret.Key{}, &keyFault{"the key file "+quoted(path)+" holds no key", "restore it from the backup"}
+		return secret.Key{}, &keyFault{"the key file " + shownPath(path) + " holds no key", "restore it from the backup"}
 	}
 	return k, nil
 }

@@ -62,6 +62,7 @@ type object struct {
 	at      ast.Node // for what is missing
 	where   string   // "consumer django", for people
 	entries []entry
+	broken  bool // no mapping at all, which was said
 }
 
 // object reads n as a mapping. known are the keys it may have, nil when the keys
@@ -77,6 +78,7 @@ func (d *document) object(n, at ast.Node, where string, known ...string) *object
 	case *ast.MappingValueNode:
 		values = []*ast.MappingValueNode{t}
 	default:
+		o.broken = true
 		d.fault(n, where+" is "+kindOf(n)+" where keys with values belong", `write one "key: value" a line`)
 		return o
 	}
@@ -156,6 +158,7 @@ func (o *object) blame(name string) ast.Node {
 func (o *object) must(name, hint string) bool {
 	e, ok := o.find(name)
 	switch {
+	case o.broken:
 	case !ok:
 		o.d.fault(o.at, fmt.Sprintf("%s has no %q", o.where, name), hint)
 	case e.value == nil:
@@ -321,4 +324,13 @@ func quoted(s string) string {
 		return "what is written here"
 	}
 	return strconv.Quote(s)
+}
+
+// shownPath shows a path unless it is no path at all: file names are long and random
+// enough to look like tokens.
+func shownPath(p string) string {
+	if len(p) > 1024 || !strings.Contains(p, "/") || matchesForm(p) {
+		return quoted(p)
+	}
+	return strconv.Quote(p)
 }

@@ -154,7 +154,7 @@ func (d *document) once(at ast.Node, file, variable, where string) {
 	}
 	key := file + "\x00" + variable
 	if other, ok := d.uses[key]; ok {
-		d.fault(at, fmt.Sprintf("%s writes %s in %s, and so does %s", where, variable, quoted(file), other), "give each its own variable or its own file")
+		d.fault(at, fmt.Sprintf("%s writes %s in %s, and so does %s", where, variable, shownPath(file), other), "give each its own variable or its own file")
 		return
 	}
 	d.uses[key] = where
