@@ -12,6 +12,7 @@ import (
 	"rekey/audit"
 	"rekey/audit/ledger"
 	"rekey/bot/render"
+	"rekey/commands/journal"
 )
 
 // work is a claimed delivery and the scene it has to tell.
@@ -39,10 +40,12 @@ func (n *Notifier) claim(ctx context.Context, id string) (*work, error) {
 		w     *work
 		wait  error
 		token = rand.Text()
+		// Asked out here: the transaction's context need not descend from ours.
+		replica = n.cfg.Replica(ctx)
 	)
 	err := n.cfg.Store.Update(ctx, func(ctx context.Context, tx ledger.Tx) error {
 		w, wait = nil, nil
-		d, err := tx.ClaimDelivery(ctx, id, n.cfg.Replica())
+		d, err := tx.ClaimDelivery(ctx, id, replica)
 		if err != nil {
 			return err
 		}
@@ -81,7 +84,7 @@ func (n *Notifier) claim(ctx context.Context, id string) (*work, error) {
 	return w, wait
 }
 
-func pages(kind string) bool { return kind == PageTrigger || kind == PageResolve }
+func pages(kind string) bool { return kind == journal.PageTrigger || kind == journal.PageResolve }
 
 // load reads the scene in tx.
 func (n *Notifier) load(ctx context.Context, tx ledger.Tx, w *work) error {
@@ -97,7 +100,7 @@ func (n *Notifier) load(ctx context.Context, tx ledger.Tx, w *work) error {
 	if err != nil {
 		return fmt.Errorf("reading the security log: %w", err)
 	}
-	w.board, err = tx.Delivery(ctx, BoardID(run.ID))
+	w.board, err = tx.Delivery(ctx, boardID(run.ID))
 	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 		return fmt.Errorf("reading the board's delivery: %w", err)
 	}
@@ -131,12 +134,26 @@ func (n *Notifier) gate(ctx context.Context, tx ledger.Tx, w *work) (wait, err e
 		return Permanent{Class: "PagerDuty is not configured"}, nil
 	case !pages(w.d.Kind) && n.cfg.Slack == nil:
 		return Permanent{Class: "Slack is not configured"}, nil
-	case w.d.Kind == PageResolve:
+	case w.d.Kind == journal.PageResolve:
 		return n.gateResolve(ctx, tx, w)
-	case w.d.Kind == Thread && w.board.ID != "" && w.board.Ref == "":
+	case n.below(w) && w.board.ID != "" && w.board.Ref == "":
 		return RetryAfter{Delay: patience(w.board), Class: "waiting for the board"}, nil
 	}
 	return nil, nil
+}
+
+// below reports whether the delivery belongs into the board's thread.
+func (n *Notifier) below(w *work) bool {
+	return w.d.Kind == journal.Thread || w.d.Kind == journal.Reply && n.elsewhere(w) == ""
+}
+
+// elsewhere is the conversation a reply goes to when it was not asked for in the
+// incident channel.
+func (n *Notifier) elsewhere(w *work) string {
+	if to := w.scene.Run.ReplyTo; w.d.Kind == journal.Reply && channelID.MatchString(to) && to != n.cfg.Channel {
+		return to
+	}
+	return ""
 }
 
 // gateResolve holds a resolve back until every page of its incident was sent: one
@@ -151,7 +168,7 @@ func (n *Notifier) gateResolve(ctx context.Context, tx ledger.Tx, w *work) (wait
 		if r.Incident != run.Incident {
 			continue
 		}
-		d, err := tx.Delivery(ctx, TriggerID(r.ID))
+		d, err := tx.Delivery(ctx, triggerID(r.ID))
 		switch {
 		case errors.Is(err, ledger.ErrNotFound):
 		case err != nil:

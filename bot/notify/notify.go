@@ -21,42 +21,20 @@ import (
 	"rekey/audit/ledger"
 	"rekey/bot/notify/pagerduty"
 	"rekey/bot/notify/slack"
+	"rekey/commands/journal"
 )
 
-// The kinds of delivery (ledger.Delivery.Kind).
-const (
-	Board       = "board"        // the run's one message, edited live
-	Thread      = "thread"       // a reply below it: Subject is a step's key, or "" for the evidence
-	Reply       = "reply"        // to the person who asked, where they asked
-	PageTrigger = "page_trigger" // on-call is paged
-	PageResolve = "page_resolve" // the page is resolved
-)
+// The ids of the deliveries that others wait for, as package journal makes them.
 
-// The ids of a run's deliveries.
-
-// BoardID is the id of a run's board.
-func BoardID(run string) string { return run + "/board" }
-
-// ReportID is the id of the reply that carries a run's evidence.
-func ReportID(run string) string { return run + "/report" }
-
-// StepID is the id of the reply about one step.
-func StepID(run, key string) string { return run + "/step/" + key }
-
-// ReplyID is the id of the answer to the person who asked.
-func ReplyID(run string) string { return run + "/reply" }
-
-// TriggerID is the id of a run's page.
-func TriggerID(run string) string { return run + "/page-trigger" }
-
-// ResolveID is the id of the event that resolves it.
-func ResolveID(run string) string { return run + "/page-resolve" }
+func boardID(run string) string   { return run + "/board" }
+func triggerID(run string) string { return run + "/page-trigger" }
+func resolveID(run string) string { return run + "/page-resolve" }
 
 // Config is what a Notifier needs.
 type Config struct {
 	Store ledger.Store
-	// Replica answers the id this process holds deliveries under at the moment.
-	Replica func() string
+	// Replica answers the id the work of a ctx holds deliveries under (jobs.ReplicaID).
+	Replica func(ctx context.Context) string
 	// Slack and Page may be nil where that service is not configured: deliveries to
 	// it are kept, and shown as waiting for the configuration.
 	Slack *slack.Client
@@ -117,11 +95,11 @@ func (n *Notifier) Deliver(ctx context.Context, id string) error {
 
 func (n *Notifier) send(ctx context.Context, w *work) error {
 	switch w.d.Kind {
-	case Board:
+	case journal.Board:
 		return n.sendBoard(ctx, w)
-	case Thread, Reply:
+	case journal.Thread, journal.Reply:
 		return n.sendReply(ctx, w)
-	case PageTrigger, PageResolve:
+	case journal.PageTrigger, journal.PageResolve:
 		return n.sendPage(ctx, w)
 	}
 	return Permanent{Class: "unknown kind of delivery"}

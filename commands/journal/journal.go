@@ -238,8 +238,7 @@ func Tell(ctx context.Context, tx ledger.Tx, q Queue, run ledger.Run, notices []
 // The kinds of delivery.
 const (
 	Board       = "board"        // the one message that follows the run
-	Thread      = "thread"       // a reply below the board about one step
-	Report      = "report"       // the evidence, below the board
+	Thread      = "thread"       // a reply below the board: Subject is a step's key, or "" for the evidence
 	Reply       = "reply"        // the end of the run, where it was asked for
 	PageTrigger = "page_trigger" // wake on-call
 	PageResolve = "page_resolve" // the incident is over

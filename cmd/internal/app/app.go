@@ -1,0 +1,182 @@
+// Package app puts the layers together: one place that knows which database, which
+// stores, which messengers, and in which order they start and stop. The daemon, the
+// command line and the drill are all this one App, so that what is practised is what
+// runs.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"rekey/audit/ledger"
+	"rekey/audit/ledger/postgres"
+	"rekey/audit/ledger/sqlite"
+	"rekey/cmd/internal/config"
+	"rekey/commands/emergency"
+	"rekey/commands/inspect"
+	"rekey/commands/intake"
+	"rekey/commands/jobs"
+	"rekey/commands/journal"
+	"rekey/commands/rotate"
+	"rekey/commands/secret"
+	"rekey/commands/store"
+	"rekey/commands/store/dotenv"
+)
+
+// Config is what an App is made of.
+type Config struct {
+	Catalogue *secret.Catalogue
+	Settings  config.Settings
+	// Log receives everything the App has to say; it is guarded by the App. Required.
+	Log slog.Handler
+	// Version is told to Sentry and on start.
+	Version string
+	// Within bounds each check of a consumer; 0 means 30 s.
+	Within time.Duration
+	// Observer is called at each moment of each step; see journal.Observer.
+	Observer journal.Observer
+}
+
+// App is one process of rekey: the layers, open and wired, not yet running.
+type App struct {
+	cfg    Config
+	log    *slog.Logger
+	guard  *secret.Guard
+	key    secret.Key
+	store  ledger.Store
+	unlock func() error // gives the single-process lock back; nil when not held
+	stores map[string]store.Store
+	jobs   *jobs.Engine
+	desk   *intake.Desk
+	sentry *reporter
+}
+
+// Open opens the database and wires the layers. With work true the App will carry
+// runs on once started: on SQLite that takes the lock that only one process can
+// hold, and Open fails with ledger.ErrLocked while another has it. With work false
+// the App can only record requests, for a process that works to take up.
+func Open(ctx context.Context, cfg Config, work bool) (_ *App, err error) {
+	a := &App{cfg: cfg, key: cfg.Settings.Key, stores: map[string]store.Store{"dotenv": dotenv.New()}}
+	a.guard = secret.NewGuard(a.key)
+	defer func() {
+		if err != nil {
+			a.Close()
+		}
+	}()
+	if a.sentry, err = newReporter(cfg, a.guard); err != nil {
+		return nil, err
+	}
+	a.log = slog.New(a.guard.Handler(a.sentry.handler(cfg.Log)))
+	if err := a.openStore(ctx, work); err != nil {
+		return nil, err
+	}
+	if err := a.learn(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.wire(ctx, work); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *App) openStore(ctx context.Context, work bool) error {
+	s := a.cfg.Settings
+	chain, err := ledger.NewKey(a.key.Derive(secret.LabelLedger).Bytes())
+	if err != nil {
+		return err
+	}
+	if s.Postgres() {
+		st, err := postgres.Open(ctx, postgres.Config{URL: s.DatabaseURL.Reveal(), Key: chain})
+		if err != nil {
+			return fmt.Errorf("opening the security log: %w", err)
+		}
+		a.store = st
+		return nil
+	}
+	path := s.SQLitePath()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("making the state folder: %w", err)
+	}
+	if work {
+		unlock, err := sqlite.Lock(path)
+		if err != nil {
+			return err
+		}
+		a.unlock = unlock
+	}
+	st, err := sqlite.Open(ctx, sqlite.Config{Path: path, Key: chain})
+	if err != nil {
+		return fmt.Errorf("opening the security log: %w", err)
+	}
+	a.store = st
+	return nil
+}
+
+func (a *App) wire(ctx context.Context, work bool) error {
+	rotator, err := rotate.New(rotate.Config{
+		Stores: a.stores, Guard: a.guard, Key: a.key, Within: a.cfg.Within,
+	})
+	if err != nil {
+		return err
+	}
+	inspector, err := inspect.New(inspect.Config{
+		Catalogue:   a.cfg.Catalogue,
+		SentryToken: a.cfg.Settings.SentryAuthToken.Reveal,
+		HTTPClient:  &http.Client{Transport: a.outward()},
+	})
+	if err != nil {
+		return err
+	}
+	notifier, err := newNotifier(a.cfg, a.store, a.log, a.outward())
+	if err != nil {
+		return err
+	}
+	// The engine needs the queue and the queue needs the engine's work: the job
+	// engine is made first, with functions that are called only once it is started.
+	var carry *emergency.Engine
+	cfg := jobs.Config{
+		Store: a.store, Log: a.log, Exclusive: a.unlock != nil,
+		Work:     func(ctx context.Context, run ledger.Run) error { return carry.Work(ctx, run) },
+		Deliver:  notifier.Deliver,
+		Panicked: a.sentry.panicked,
+	}
+	if work {
+		a.jobs, err = jobs.New(ctx, cfg)
+	} else {
+		a.jobs, err = jobs.InsertOnly(ctx, cfg)
+	}
+	if err != nil {
+		return fmt.Errorf("opening the job queue: %w", err)
+	}
+	carry = emergency.New(emergency.Config{
+		Catalogue: a.cfg.Catalogue, Rotator: rotator, Inspector: inspector, Store: a.store,
+		Queue: a.jobs, Log: a.log, Now: time.Now, Observer: a.cfg.Observer,
+	})
+	a.desk = intake.New(intake.Config{
+		Catalogue: a.cfg.Catalogue, Store: a.store, Queue: a.jobs, Guard: a.guard, Now: time.Now,
+	})
+	return nil
+}
+
+// Close releases everything Open took. The App must not be running.
+func (a *App) Close() {
+	if a.sentry != nil {
+		a.sentry.flush()
+	}
+	if a.store != nil {
+		if err := a.store.Close(); err != nil && !errors.Is(err, context.Canceled) {
+			a.log.Warn("closing the security log", "cause", err.Error())
+		}
+	}
+	if a.unlock != nil {
+		if err := a.unlock(); err != nil {
+			a.log.Warn("giving the database's lock back", "cause", err.Error())
+		}
+	}
+}

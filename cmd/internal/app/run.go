@@ -1,0 +1,170 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"rekey/audit/ledger"
+	"rekey/commands"
+)
+
+// stopWithin is how long a stopping process waits for the step at hand.
+const stopWithin = 45 * time.Second
+
+// Serve works until ctx ends: it takes commands from Slack, carries runs on and
+// tells people. On the way out it finishes or hands over what it has begun.
+func (a *App) Serve(ctx context.Context) error {
+	listener, err := a.bot()
+	if err != nil {
+		return err
+	}
+	if err := a.jobs.Start(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("starting the job engine: %w", err)
+	}
+	defer a.stop(ctx)
+	background, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go a.keepLearning(background)
+	closeHealth, err := a.serveHealth(background)
+	if err != nil {
+		return err
+	}
+	defer closeHealth()
+	a.log.Info("rekey is on duty", "version", a.cfg.Version)
+	if err := listener.Run(ctx); err != nil && ctx.Err() == nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// stop ends the job engine: softly first, so that the step at hand is committed.
+func (a *App) stop(ctx context.Context) {
+	soft, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+	defer cancel()
+	if err := a.jobs.Stop(soft); err != nil {
+		a.log.Error("stopping the job engine", "cause", err.Error())
+	}
+}
+
+// Take takes one request; see intake.Desk.
+func (a *App) Take(ctx context.Context, req commands.Request) (commands.Answer, error) {
+	return a.desk.Take(ctx, req)
+}
+
+// Carry works, without Slack, until a run has ended or only waits for its overlap,
+// calling seen at each change. An App that cannot work watches another do it.
+func (a *App) Carry(ctx context.Context, runID string, work bool, seen func(ledger.Run, []ledger.Step)) (ledger.Run, error) {
+	if work {
+		if err := a.jobs.Start(context.WithoutCancel(ctx)); err != nil {
+			return ledger.Run{}, fmt.Errorf("starting the job engine: %w", err)
+		}
+		defer a.stop(ctx)
+	}
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for last := int64(0); ; {
+		run, steps, err := a.Look(ctx, runID)
+		if err != nil {
+			return run, err
+		}
+		if run.Version != last {
+			last = run.Version
+			seen(run, steps)
+		}
+		if run.State.Final() || run.State == ledger.Waiting {
+			return run, a.drain(ctx, run, work)
+		}
+		select {
+		case <-ctx.Done():
+			return run, context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
+}
+
+// drain waits a little for people to be told before a process that works alone goes
+// away. What cannot be told now stays recorded and is told by the next process.
+func (a *App) drain(ctx context.Context, run ledger.Run, work bool) error {
+	if !work {
+		return nil
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for time.Now().Before(deadline) && ctx.Err() == nil {
+		left := 0
+		err := a.store.View(ctx, func(ctx context.Context, tx ledger.Tx) error {
+			ds, err := tx.Deliveries(ctx, run.ID)
+			left = 0
+			for _, d := range ds {
+				if d.Sent < d.Wanted {
+					left++
+				}
+			}
+			return err
+		})
+		if err != nil || left == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// Look answers a run and its steps as they are now.
+func (a *App) Look(ctx context.Context, runID string) (run ledger.Run, steps []ledger.Step, err error) {
+	err = a.store.View(ctx, func(ctx context.Context, tx ledger.Tx) error {
+		if run, err = tx.Run(ctx, runID); err != nil {
+			return err
+		}
+		steps, err = tx.Steps(ctx, runID)
+		return err
+	})
+	return run, steps, err
+}
+
+// Store is the security log, for the commands that read it.
+func (a *App) Store() ledger.Store { return a.store }
+
+// Log is the App's guarded log.
+func (a *App) Log() *slog.Logger { return a.log }
+
+// serveHealth answers GET /healthz while the database does.
+func (a *App) serveHealth(ctx context.Context) (stop func(), err error) {
+	addr := a.cfg.Settings.HealthAddress
+	if addr == "" {
+		return func() {}, nil
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listening for health checks on %s: %w", addr, err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
+		within, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+		defer cancel()
+		err := a.store.View(within, func(ctx context.Context, tx ledger.Tx) error {
+			_, _, err := tx.Head(ctx)
+			return err
+		})
+		if err != nil {
+			http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	go func() {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			a.log.Error("serving health checks", "cause", err.Error())
+		}
+	}()
+	return func() { _ = srv.Close() }, nil
+}

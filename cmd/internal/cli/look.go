@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+
+	"rekey/bot/render"
+	"rekey/commands"
+)
+
+type runsCmd struct {
+	ID   string `arg:"" name:"run" optional:"" help:"One run's number; all when left out."`
+	JSON bool   `name:"json" help:"Print as JSON."`
+}
+
+// Run shows runs.
+func (c *runsCmd) Run(s *session) error {
+	a, err := s.reader()
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	answer, err := s.take(a, commands.Request{Verb: commands.Status, Run: c.ID})
+	if err != nil {
+		return err
+	}
+	if c.ID == "" {
+		if c.JSON {
+			return writeJSON(s.Out, answer.Runs)
+		}
+		fmt.Fprint(s.Out, render.StatusText(answer.Runs, time.Now()))
+		return nil
+	}
+	run := answer.Runs[0]
+	steps, report, err := s.look(a, run.ID)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return writeJSON(s.Out, runJSON{Run: run, Steps: steps, Report: report})
+	}
+	fmt.Fprint(s.Out, render.RunText(render.Scene{Run: run, Steps: steps, Report: report, Now: time.Now()}))
+	return nil
+}
+
+type listCmd struct {
+	JSON bool `name:"json" help:"Print as JSON."`
+}
+
+// Run lists the secrets.
+func (c *listCmd) Run(s *session) error {
+	a, err := s.reader()
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	answer, err := s.take(a, commands.Request{Verb: commands.List})
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return writeJSON(s.Out, answer.Secrets)
+	}
+	fmt.Fprint(s.Out, render.ListText(answer.Secrets, time.Now()))
+	return nil
+}

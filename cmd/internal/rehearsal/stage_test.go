@@ -1,0 +1,258 @@
+package rehearsal_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"rekey/audit"
+	"rekey/audit/ledger"
+	"rekey/audit/ledger/ledgertest"
+	"rekey/cmd/internal/app"
+	"rekey/cmd/internal/rehearsal"
+	"rekey/commands/estatetest"
+	"rekey/commands/secret"
+)
+
+// patience is how long a test waits for what must happen. Only a failing test
+// spends it.
+const patience = 60 * time.Second
+
+// onBoth runs a test on SQLite and on PostgreSQL.
+func onBoth(t *testing.T, fn func(t *testing.T, databaseURL string)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		fn(t, "")
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		fn(t, ledgertest.Postgres(t))
+	})
+}
+
+// stage is a world with, usually, an App in it.
+type stage struct {
+	*rehearsal.World
+	t    *testing.T
+	app  *app.App
+	log  *logs
+	stop func()
+}
+
+// logs keeps what the App logs.
+type logs struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// world builds a world without an App. Reloads are quick in it.
+func world(t *testing.T, cfg rehearsal.Config) *stage {
+	t.Helper()
+	cfg.Dir = t.TempDir()
+	if cfg.Estate.SpreadTo == 0 {
+		cfg.Estate.SpreadFrom, cfg.Estate.SpreadTo = 30*time.Millisecond, 150*time.Millisecond
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	w, err := rehearsal.Build(ctx, cfg)
+	if err != nil {
+		t.Fatalf("building the world: %v", err)
+	}
+	s := &stage{World: w, t: t, log: &logs{}}
+	t.Cleanup(func() {
+		if err := w.Close(); err != nil {
+			t.Errorf("ending the world: %v", err)
+		}
+		if t.Failed() {
+			t.Logf("#devops-alerts:\n%s\nlog:\n%s", w.Alerts.Transcript(), s.log)
+		}
+	})
+	return s
+}
+
+// curtain is world with an App on duty.
+func curtain(t *testing.T, cfg rehearsal.Config) *stage {
+	t.Helper()
+	s := world(t, cfg)
+	s.raise(nil)
+	return s
+}
+
+// raise puts an App on duty; it is lowered at the end of the test.
+func (s *stage) raise(change func(*app.Config)) {
+	s.t.Helper()
+	cfg, err := rehearsal.AppConfig(s.Getenv, slog.NewJSONHandler(s.log, nil))
+	if err != nil {
+		s.t.Fatalf("reading the configuration: %v", err)
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
+	a, err := app.Open(ctx, cfg, true)
+	if err != nil {
+		cancel()
+		s.t.Fatalf("opening the App: %v", err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- a.Serve(ctx) }()
+	s.app = a
+	s.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			s.t.Errorf("serving: %v", err)
+		}
+		a.Close()
+	})
+	s.t.Cleanup(s.stop)
+	s.Slack.ExpectConnected(s.t, 1)
+}
+
+// shorten makes overlaps as short as a test needs; a catalogue may not.
+func shorten(cat *secret.Catalogue, overlap time.Duration) {
+	for i := range cat.Secrets {
+		cat.Secrets[i].Overlap = overlap
+	}
+}
+
+// within waits for something to be so.
+func (s *stage) within(what string, is func() bool) {
+	s.t.Helper()
+	for deadline := time.Now().Add(patience); !is(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("not within %v: %s", patience, what)
+		}
+	}
+}
+
+// runs answers the runs in the database, newest first.
+func (s *stage) runs(a *app.App) []ledger.Run {
+	s.t.Helper()
+	var runs []ledger.Run
+	err := a.Store().View(s.t.Context(), func(ctx context.Context, tx ledger.Tx) error {
+		var err error
+		runs, err = tx.Runs(ctx, ledger.RunFilter{})
+		return err
+	})
+	if err != nil {
+		s.t.Fatalf("reading the runs: %v", err)
+	}
+	return runs
+}
+
+// ends waits until the newest run of the App has ended and everything was told, and
+// answers it.
+func (s *stage) ends(a *app.App) ledger.Run {
+	s.t.Helper()
+	var run ledger.Run
+	s.within("the run ends", func() bool {
+		runs := s.runs(a)
+		if len(runs) == 0 || !runs[0].State.Final() {
+			return false
+		}
+		run = runs[0]
+		return true
+	})
+	s.within("everything is told", func() bool { return s.untold(a, run.ID) == 0 })
+	return run
+}
+
+func (s *stage) untold(a *app.App, run string) int {
+	s.t.Helper()
+	left := 0
+	err := a.Store().View(s.t.Context(), func(ctx context.Context, tx ledger.Tx) error {
+		ds, err := tx.Deliveries(ctx, run)
+		left = 0
+		for _, d := range ds {
+			if d.Sent < d.Wanted {
+				left++
+			}
+		}
+		return err
+	})
+	if err != nil {
+		s.t.Fatalf("reading the deliveries: %v", err)
+	}
+	return left
+}
+
+func report(t *testing.T, run ledger.Run) audit.Report {
+	t.Helper()
+	var r audit.Report
+	if err := json.Unmarshal(run.Report, &r); err != nil {
+		t.Fatalf("the run has no report: %v", err)
+	}
+	return r
+}
+
+// mustVerify checks the security log.
+func (s *stage) mustVerify(a *app.App) {
+	s.t.Helper()
+	v, err := a.Store().Verify(s.t.Context())
+	if err != nil || !v.OK {
+		s.t.Errorf("the security log does not hold: %+v, %v", v, err)
+	}
+}
+
+// boards answers the top-level messages of #devops-alerts that name a run.
+func (s *stage) boards(run string) int {
+	n := 0
+	for _, m := range s.Alerts.Messages() {
+		if strings.Contains(m.Plain(), run) {
+			n++
+		}
+	}
+	return n
+}
+
+// mustServeOnOneNewValue checks the end of a good rotation in the files.
+func (s *stage) mustServeOnOneNewValue(name string) {
+	s.t.Helper()
+	s.mustServe(name, false)
+}
+
+// mustServeOnTheOldValue checks the end of a rollback in the files.
+func (s *stage) mustServeOnTheOldValue(name string) {
+	s.t.Helper()
+	s.mustServe(name, true)
+}
+
+func (s *stage) mustServe(name string, old bool) {
+	s.t.Helper()
+	api, err := s.Estate.InFile(estatetest.API, name)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	web, err := s.Estate.InFile(estatetest.Web, name)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	before, err := s.Estate.InFile(estatetest.API, name+"_OLD")
+	if err == nil && !before.IsZero() {
+		s.t.Errorf("api still accepts a second value of %s", name)
+	}
+	if !api.Equal(web) || api.IsZero() {
+		s.t.Errorf("api and web hold different values of %s", name)
+	}
+	if api.Equal(s.Estate.Values()[name]) != old {
+		s.t.Errorf("the services hold the old value of %s: %v, want %v", name, !old, old)
+	}
+}
