@@ -54,17 +54,17 @@ import (
 // several processes. The zero Store is not usable; call New.
 type Store struct {
 	// key makes revisions: a plain hash of a file of secrets would let whoever sees
-	// it test guesses.
-	key [32]byte
+	// it test guesses. A function, so that printing a Store does not print it.
+	key func() []byte
 }
 
 var _ store.Store = (*Store)(nil)
 
 // New answers a Store. Its revisions mean nothing to another Store.
 func New() *Store {
-	s := &Store{}
-	rand.Read(s.key[:]) // never fails: crypto/rand ends the program instead
-	return s
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails: crypto/rand ends the program instead
+	return &Store{key: func() []byte { return key }}
 }
 
 // Read answers what ref's variables hold. ErrNotFound when the file or the variable
@@ -120,7 +120,7 @@ func (s *Store) look(p *place, ref store.Ref) (sight, error) {
 // revision covers the bytes, the mode and the owner; not the times, so that touching
 // a file or saving it unchanged is no conflict.
 func (s *Store) revision(p *place, info fs.FileInfo, text []byte) string {
-	h := hmac.New(sha256.New, s.key[:])
+	h := hmac.New(sha256.New, s.key())
 	uid, gid := owner(info)
 	for _, n := range []uint64{uint64(info.Mode()), uint64(uid), uint64(gid), uint64(len(p.path()))} {
 		h.Write(binary.BigEndian.AppendUint64(nil, n))

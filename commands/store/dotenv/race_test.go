@@ -1,0 +1,77 @@
+package dotenv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"rekey/commands/secret"
+	"rekey/commands/store"
+)
+
+// TestWritersNeedNoLock holds the proof in the package documentation to the test:
+// four writers of one file, none of which takes the lock, lose nothing.
+func TestWritersNeedNoLock(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, ".env")
+	if err := errors.Join(os.Chmod(dir, 0o700), os.WriteFile(file, []byte("A=0\nB=0\nC=0\nD=0\n"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i, name := range []string{"A", "B", "C", "D"} {
+		wg.Go(func() {
+			s, ref := New(), store.Ref{File: file, Variable: name}
+			for n := 1; n <= 60; n++ {
+				want := secret.NewValue(fmt.Sprint(n))
+				// However rarely one of four unlocked writers gets through.
+				for deadline := time.Now().Add(60 * time.Second); ; {
+					done, err := unlocked(t.Context(), s, ref, want, fmt.Sprintf("r%d", i), int64(n))
+					if err != nil && !errors.Is(err, store.ErrConflict) {
+						t.Errorf("writer %s: %v", name, err)
+						return
+					}
+					if done {
+						break
+					}
+					if time.Now().After(deadline) {
+						t.Errorf("writer %s did not get through within 60 s", name)
+						return
+					}
+				}
+				if st, err := s.Read(t.Context(), ref); err == nil && !st.Current.Equal(want) {
+					t.Errorf("writer %s lost its write number %d", name, n)
+					return
+				} else if err != nil && !errors.Is(err, store.ErrConflict) {
+					t.Errorf("writer %s: %v", name, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// unlocked is Write without its lock.
+func unlocked(ctx context.Context, s *Store, ref store.Ref, want secret.Value, run string, fence int64) (bool, error) {
+	p, err := openPlace(ref.File)
+	if err != nil {
+		return false, err
+	}
+	defer p.Close()
+	now, err := s.look(p, ref)
+	if err != nil {
+		return false, err
+	}
+	c := store.Change{From: now.state.Revision, Want: store.State{Current: want}, Run: run, FenceNumber: fence, Fence: func(context.Context) error { return nil }}
+	next, err := s.draft(now, ref, c)
+	if err != nil {
+		return false, err
+	}
+	return s.replace(ctx, p, ref, c, now, next)
+}
