@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,9 +23,10 @@ const (
 	// a deadline.
 	statementTimeout = 30 * time.Second
 	// lockTimeout is how long one statement waits for somebody else's lock before
-	// its call is put aside for the others. It is below deadlock_timeout (1 s), so
-	// that deadlocks end here as well.
-	lockTimeout = 500 * time.Millisecond
+	// its call is put aside for the others, give or take half of it: two replicas
+	// that wait for each other must not give up, and try again, at the same moment.
+	// It is below deadlock_timeout (1 s), so that deadlocks end here as well.
+	lockTimeout = 300 * time.Millisecond
 	// idleTimeout is how long the server lets a transaction of ours wait for its
 	// next statement. A process that is paused (SIGSTOP) while it holds the head of
 	// the log would otherwise stop every replica.
@@ -73,7 +75,7 @@ func (d database) Begin(ctx context.Context) (sqlstore.Transaction, error) {
 	tx, err := d.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: fmt.Sprintf(
 		"begin isolation level read committed; set local statement_timeout = %d; set local lock_timeout = %d; "+
 			"set local idle_in_transaction_session_timeout = %d",
-		limit.Milliseconds(), lockTimeout.Milliseconds(), idleTimeout.Milliseconds())})
+		limit.Milliseconds(), (lockTimeout/2 + rand.N(lockTimeout)).Milliseconds(), idleTimeout.Milliseconds())})
 	if err != nil {
 		return nil, err
 	}

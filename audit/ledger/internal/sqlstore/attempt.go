@@ -17,12 +17,15 @@ var errAgain = errors.New("to be run again")
 type attempt struct {
 	s     *Store
 	batch []*call
-	aside []*call // blocked by somebody else's lock, rolled back: to be tried alone
+	// aside holds the calls that wait for somebody else's lock. They were rolled
+	// back and are to be tried again, each group on its own, so that they hold up
+	// nobody else (above all no replica's lease).
+	aside [][]*call
 }
 
 // run carries the attempt out. A nil error means that every call of the batch has
 // its answer or is aside. After an error everything was rolled back, and the calls
-// without an answer are to be tried again.
+// that have no answer and are not aside are to be tried again.
 func (a *attempt) run() error {
 	ctx, cancel := bound(a.batch)
 	defer cancel()
@@ -40,6 +43,11 @@ func (a *attempt) run() error {
 		entries = append(entries, c.entries...)
 	}
 	mark, err := chain(ctx, tx, a.s.dialect, a.s.key, a.s.now(), entries)
+	if ctx.Err() == nil && a.s.dialect.Blocked(err) { // another replica holds the head
+		tx.Rollback()
+		a.putAside(err, slices.DeleteFunc(kept, func(c *call) bool { return len(c.entries) == 0 })...)
+		return errAgain
+	}
 	if err == nil && !a.s.seal(kept) {
 		err = errAgain
 	}
@@ -104,8 +112,7 @@ func (a *attempt) call(ctx context.Context, tx Transaction, c *call, savepoint s
 		return true, nil
 	}
 	if d.Blocked(c.result) {
-		a.aside = append(a.aside, c)
-		a.s.reopen([]*call{c}, c.result)
+		a.putAside(c.result, c)
 	}
 	if nested {
 		if _, err := tx.Exec(ctx, "ROLLBACK TO SAVEPOINT "+savepoint); err != nil {
@@ -160,7 +167,7 @@ func (a *attempt) resolve(mark string) Outcome {
 // when that would only meet the same error again, that error as the answer.
 func (a *attempt) settle(ctx context.Context, tx Transaction, err error) error {
 	d := a.s.dialect
-	if err != nil && (errors.Is(err, errAgain) || ctx.Err() != nil || !tx.Alive() || d.Transient(err) || d.Blocked(err)) {
+	if err != nil && (errors.Is(err, errAgain) || ctx.Err() != nil || !tx.Alive() || d.Transient(err)) {
 		return a.retry(ctx, err)
 	}
 	a.answer(err)
@@ -183,11 +190,25 @@ func (a *attempt) retry(ctx context.Context, err error) error {
 func (a *attempt) answer(err error) {
 	for _, c := range a.batch {
 		switch {
-		case slices.Contains(a.aside, c):
+		case a.isAside(c):
 		case c.result != nil:
 			c.end(c.result)
 		default:
 			c.end(err)
 		}
 	}
+}
+
+func (a *attempt) putAside(cause error, calls ...*call) {
+	a.s.reopen(calls, cause)
+	a.aside = append(a.aside, calls)
+}
+
+func (a *attempt) isAside(c *call) bool {
+	return slices.ContainsFunc(a.aside, func(group []*call) bool { return slices.Contains(group, c) })
+}
+
+// rest answers the calls that are neither answered nor aside.
+func (a *attempt) rest() []*call {
+	return slices.DeleteFunc(slices.Clone(a.batch), func(c *call) bool { return c.ended() || a.isAside(c) })
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"rekey/audit/ledger"
@@ -28,7 +29,7 @@ const (
 // way to the disk the next batch gathers, so no call waits for company.
 func (s *Store) write() {
 	defer close(s.stopped)
-	var aside []*call // waited for a lock in vain; tried again alone, between the others
+	var aside [][]*call // waited for a lock in vain; tried again between the others
 	for {
 		var batch []*call
 		if len(aside) == 0 {
@@ -42,11 +43,10 @@ func (s *Store) write() {
 		batch = s.gather(batch)
 		aside = append(aside, s.commitAll(batch)...)
 		if len(aside) > 0 {
-			again := s.commitAll(aside[:1])
-			aside = append(aside[1:], again...)
+			aside = append(aside[1:], s.commitAll(aside[0])...)
 		}
 		if s.isClosing() {
-			for _, c := range aside {
+			for _, c := range slices.Concat(aside...) {
 				c.end(ledger.ErrClosed)
 			}
 			return
@@ -69,7 +69,7 @@ func (s *Store) gather(batch []*call) []*call {
 
 // commitAll tries the batch until every call has its answer, and answers those
 // that must wait for somebody else's lock.
-func (s *Store) commitAll(batch []*call) (aside []*call) {
+func (s *Store) commitAll(batch []*call) (aside [][]*call) {
 	for try := 1; ; try++ {
 		batch = s.drop(batch)
 		if len(batch) == 0 {
@@ -77,7 +77,7 @@ func (s *Store) commitAll(batch []*call) (aside []*call) {
 		}
 		a := &attempt{s: s, batch: batch}
 		err := a.run()
-		aside = append(aside, a.aside...)
+		batch, aside = a.rest(), append(aside, a.aside...)
 		switch {
 		case err == nil:
 			return aside
@@ -99,7 +99,6 @@ func (s *Store) drop(batch []*call) (rest []*call) {
 		cause, gone := c.cause, c.phase == left
 		s.mu.Unlock()
 		switch {
-		case c.ended():
 		case s.isClosing() && cause != nil:
 			c.end(fmt.Errorf("%w (last problem: %w)", ledger.ErrClosed, cause))
 		case gone || c.ctx.Err() != nil:
