@@ -61,8 +61,8 @@ func sinceWords(tokens []string) (text string, n int) {
 		}
 		return "", 0
 	}
-	if len(tokens) > n && (keyword(tokens[n]) == "the" || keyword(tokens[n]) == "last") {
-		n++
+	for len(tokens) > n && (keyword(tokens[n]) == "the" || keyword(tokens[n]) == "last") {
+		n++ // "for the last 24h"
 	}
 	// Two tokens may be one point of time ("24 hours", "2026-11-20 10:00").
 	for take := min(2, len(tokens)-n); take > 0; take-- {
