@@ -64,6 +64,28 @@ func (s *Slack) ExpectConnected(t TB, n int) {
 	}
 }
 
+// ExpectDisconnected waits until the app holds no Socket Mode connection any more. Slack learns of an end a moment
+// after the app made it.
+func (s *Slack) ExpectDisconnected(t TB) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for {
+		s.state.Lock()
+		open, changed := len(s.sockets), s.changed
+		s.state.Unlock()
+		if open == 0 {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			t.Fatalf("the app still holds %d Socket Mode connections", open)
+			return
+		}
+	}
+}
+
 // ExpectNoErrors fails the test when the app broke one of Slack's rules.
 func (s *Slack) ExpectNoErrors(t TB) {
 	t.Helper()

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -24,6 +25,8 @@ type SlackConfig struct {
 	Commands []string
 	// Channels are public channels the bot is a member of from the start; by default devops-alerts.
 	Channels []string
+	// Interactive says that the app's settings have interactivity switched on, which clicking a button needs.
+	Interactive bool
 	// AckTimeout is how long an envelope may stay unacknowledged; by default Slack's 3 s.
 	AckTimeout time.Duration
 	// EventRetries are the delays before an unacknowledged event is delivered again, each counted from the time-out
@@ -94,8 +97,10 @@ type Slack struct {
 	problems    []string
 }
 
-// StartSlack starts a workspace; Close ends it.
-func StartSlack(cfg SlackConfig) (*Slack, error) {
+// DefaultSlackConfig is the zero SlackConfig with everything it stands for spelled out.
+func DefaultSlackConfig() SlackConfig { return SlackConfig{}.filled() }
+
+func (cfg SlackConfig) filled() SlackConfig {
 	fill(&cfg.AckTimeout, 3*time.Second)
 	fill(&cfg.PingInterval, 5*time.Second)
 	fill(&cfg.DisconnectDelay, 10*time.Second)
@@ -111,11 +116,14 @@ func StartSlack(cfg SlackConfig) (*Slack, error) {
 		cfg.Now = time.Now
 	}
 	limits := SlackLimits()
-	for method, limit := range cfg.Limits {
-		limits[method] = limit
-	}
+	maps.Copy(limits, cfg.Limits)
 	cfg.Limits = limits
+	return cfg
+}
 
+// StartSlack starts a workspace; Close ends it.
+func StartSlack(cfg SlackConfig) (*Slack, error) {
+	cfg = cfg.filled()
 	s := &Slack{
 		cfg:       cfg,
 		limiter:   limiter{now: cfg.Now},

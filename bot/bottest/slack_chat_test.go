@@ -55,7 +55,7 @@ func TestAMessageIsPostedEditedThreadedAndReadBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(history.Messages) != 1 || history.Messages[0].Metadata.EventPayload["run"] != "r1" {
+	if len(history.Messages) != 1 || history.Messages[0].ReplyCount != 1 || history.Messages[0].ThreadTimestamp != ts || history.Messages[0].Metadata.EventPayload["run"] != "r1" {
 		t.Errorf("history = %+v", history.Messages)
 	}
 	without, err := api.GetConversationHistoryContext(ctx, &slack.GetConversationHistoryParameters{ChannelID: id})

@@ -7,12 +7,17 @@ import (
 )
 
 // Click presses the button with this action_id on a message and returns what Slack shows for it: nothing when the
-// click was acknowledged in time. What the app does about it appears in the channel.
+// click was acknowledged in time. What the app does about it appears in the channel. An app without
+// [SlackConfig].Interactive never hears of the click.
 func (u *User) Click(ctx context.Context, m Message, actionID string) (Answer, error) {
 	s := u.slack
 	action, err := findAction(m.Blocks, actionID)
 	if err != nil {
 		return Answer{}, fmt.Errorf("clicking %q: %w", actionID, err)
+	}
+	if !s.cfg.Interactive {
+		s.problem("a button was clicked, and the app has interactivity switched off")
+		return Answer{Err: NotInteractive, Text: "This app is not configured to handle interactive responses."}, nil
 	}
 	s.state.Lock()
 	channel := s.find(m.ChannelID, false)

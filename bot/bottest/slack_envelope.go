@@ -133,8 +133,11 @@ func (s *Slack) acknowledge(sock *socket, kind websocket.MessageType, frame []by
 	if len(e.Acks) > e.Deliveries {
 		s.problems = append(s.problems, fmt.Sprintf("socket %d: %s acknowledged more often than delivered", sock.id, e.ID))
 	}
-	if len(e.Acks) == 1 && !done.Late {
-		e.acked <- done
+	if !done.Late {
+		select {
+		case e.acked <- done:
+		default: // only the first one counts
+		}
 	}
 }
 

@@ -47,7 +47,7 @@ func (s *Slack) history(a args) (map[string]any, *apiError) {
 			found = append(found, m)
 		}
 	}
-	return s.page(a, found, 999)
+	return s.page(c, a, found, 999)
 }
 
 // replies lists a thread, its parent first.
@@ -71,7 +71,7 @@ func (s *Slack) replies(a args) (map[string]any, *apiError) {
 			found = append(found, m)
 		}
 	}
-	return s.page(a, found, 1000)
+	return s.page(c, a, found, 1000)
 }
 
 // within applies oldest, latest and inclusive. Timestamps have one length, so they compare as text.
@@ -85,7 +85,7 @@ func (a args) within(ts string) bool {
 
 // page cuts one page out of found. A cursor names the last message of the page before it. Metadata is left out
 // unless it was asked for with include_all_metadata.
-func (s *Slack) page(a args, found []*Message, most int) (map[string]any, *apiError) {
+func (s *Slack) page(c *Channel, a args, found []*Message, most int) (map[string]any, *apiError) {
 	limit := a.number("limit", 100)
 	if limit < 1 || limit > most {
 		return nil, violation("invalid_limit")
@@ -110,6 +110,9 @@ func (s *Slack) page(a args, found []*Message, most int) (map[string]any, *apiEr
 	out := make([]map[string]any, len(found))
 	for i, m := range found {
 		out[i] = m.wire(s, a.flag("include_all_metadata"))
+		if n := c.replyCount(m.TS); n > 0 {
+			out[i]["thread_ts"], out[i]["reply_count"] = m.TS, n
+		}
 	}
 	return map[string]any{
 		"messages": out, "has_more": next != "", "response_metadata": map[string]any{"next_cursor": next},
@@ -137,4 +140,14 @@ func (s *Slack) userInfo(a args) (map[string]any, *apiError) {
 		return nil, refused("user_not_found")
 	}
 	return map[string]any{"user": map[string]any{"id": u.ID, "name": u.Name, "team_id": s.teamID}}, nil
+}
+
+func (c *Channel) replyCount(ts string) int {
+	n := 0
+	for _, m := range c.messages {
+		if m.ThreadTS == ts && !m.Deleted {
+			n++
+		}
+	}
+	return n
 }

@@ -360,7 +360,7 @@ func TestAnEventIsDeliveredUntilItIsAcknowledged(t *testing.T) {
 
 func TestAClickReachesTheAppAndCanBeAnsweredLater(t *testing.T) {
 	t.Parallel()
-	s := start(t, bottest.SlackConfig{})
+	s := start(t, bottest.SlackConfig{Interactive: true})
 	ctx, alerts := deadline(t), s.Channel("devops-alerts")
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -404,6 +404,11 @@ func TestAClickReachesTheAppAndCanBeAnsweredLater(t *testing.T) {
 	}
 	s.ExpectWhisper(t, alice, "only you")
 	<-answered
+
+	deaf := start(t, bottest.SlackConfig{})
+	if answer, err := deaf.User("U0ALICE", "alice").Click(ctx, m, "approve"); err != nil || answer.Err != bottest.NotInteractive {
+		t.Errorf("a click on an app without interactivity: %+v, %v", answer, err)
+	}
 }
 
 func TestConnectionsComeAndGoAsSlackWantsThem(t *testing.T) {

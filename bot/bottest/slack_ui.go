@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -121,7 +122,7 @@ func (s *Slack) uiChannel(name string) *Channel {
 func (s *Slack) pageOf(channel *Channel, user string, live bool) page {
 	s.state.Lock()
 	defer s.state.Unlock()
-	p := page{Channel: channel.Name, Live: live, Users: s.users, User: user}
+	p := page{Channel: channel.Name, Live: live, Users: slices.Clone(s.users), User: user}
 	for _, c := range s.channels {
 		p.Channels = append(p.Channels, c.Name)
 	}

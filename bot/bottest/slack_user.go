@@ -45,6 +45,9 @@ const (
 	TimedOut      = "operation_timeout"        // not acknowledged in time
 	NotDelivered  = "dispatch_failed"          // no connection to send it on
 	InvalidAnswer = "invalid_command_response" // acknowledged with a payload that is not a message
+	NotACommand   = "not_a_command"            // the app has not registered it
+	// NotInteractive is a click on a button of an app that takes no clicks.
+	NotInteractive = "not_interactive"
 )
 
 // Answer is what a person sees after typing a command or clicking a button.
@@ -56,7 +59,7 @@ type Answer struct {
 	Blocks json.RawMessage
 	// InChannel says that everybody in the channel sees the answer, not only the person.
 	InChannel bool
-	// Err is Slack's own error, or "": TimedOut, NotDelivered, InvalidAnswer.
+	// Err is Slack's own error, or "": TimedOut, NotDelivered, InvalidAnswer, NotACommand, NotInteractive.
 	Err string
 	// Took is how long the acknowledgement took.
 	Took time.Duration
@@ -71,7 +74,7 @@ func (u *User) Type(ctx context.Context, channel *Channel, line string) (Answer,
 		return Answer{}, fmt.Errorf("%q is not a slash command", line)
 	}
 	if !slices.Contains(s.cfg.Commands, command) || !slices.Contains(s.cfg.Scopes, "commands") {
-		return Answer{Err: "not_a_command", Text: fmt.Sprintf("%s is not a valid command.", command)}, nil
+		return Answer{Err: NotACommand, Text: fmt.Sprintf("%s is not a valid command.", command)}, nil
 	}
 	s.state.Lock()
 	trigger := s.id("") + "." + random(8)
