@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rekey/audit/ledger"
+	"rekey/commands/journal"
 )
 
 // closing bounds the transaction that ends a delivery; it runs on when the job's
@@ -26,7 +27,7 @@ func (n *Notifier) record(ctx context.Context, w *work) (more bool, err error) {
 		next.Sent = w.shown
 		next.SentAt = n.cfg.Now()
 		next.LastError = ""
-		if next.Attempts == 1 || w.final() || next.Kind != Board {
+		if next.Attempts == 1 || w.final() || next.Kind != journal.Board {
 			next.Attempts = 0 // else a copy may still turn up: looked for at the end
 		}
 		if err := tx.UpdateDelivery(ctx, &next); err != nil {
@@ -62,9 +63,9 @@ func told(w *work, d ledger.Delivery, first bool) *ledger.Entry {
 	}
 	what := "posted"
 	switch {
-	case d.Kind == PageTrigger:
+	case d.Kind == journal.PageTrigger:
 		what = "triggered"
-	case d.Kind == PageResolve:
+	case d.Kind == journal.PageResolve:
 		what = "resolved"
 	case !first:
 		what = "edited"
@@ -132,9 +133,9 @@ func (n *Notifier) amend(ctx context.Context, w *work) error {
 		}
 		again := theirs
 		switch w.d.Kind {
-		case Board:
-		case PageTrigger: // it may have come after the resolve and opened the incident again
-			again, err = tx.Delivery(ctx, ResolveID(w.d.Run))
+		case journal.Board:
+		case journal.PageTrigger: // it may have come after the resolve and opened the incident again
+			again, err = tx.Delivery(ctx, resolveID(w.d.Run))
 			if errors.Is(err, ledger.ErrNotFound) {
 				return nil
 			}

@@ -8,6 +8,7 @@ import (
 
 	"rekey/bot/notify/slack"
 	"rekey/bot/render"
+	"rekey/commands/journal"
 )
 
 // sendBoard posts the board, or edits it where it stands.
@@ -50,7 +51,7 @@ func (n *Notifier) sendReply(ctx context.Context, w *work) error {
 	if home == "" {
 		home = n.cfg.Channel
 	}
-	if to := w.scene.Run.ReplyTo; w.d.Kind == Reply && channelID.MatchString(to) && to != home {
+	if to := n.elsewhere(w); to != "" {
 		_, err := n.post(ctx, w, to, "", m)
 		if !slack.NoEntry(err) {
 			return err
@@ -66,7 +67,7 @@ var channelID = regexp.MustCompile(`^[CDG][A-Z0-9]{2,}$`)
 
 func (n *Notifier) replyMessage(w *work) (render.Message, error) {
 	switch {
-	case w.d.Kind == Reply:
+	case w.d.Kind == journal.Reply:
 		return render.Reply(w.scene), nil
 	case w.d.Subject != "" && w.d.Subject != "report":
 		m, ok := render.StepDetail(w.scene, w.d.Subject)
@@ -154,7 +155,7 @@ func (n *Notifier) sendPage(ctx context.Context, w *work) error {
 	if err := n.check(ctx, w); err != nil {
 		return err
 	}
-	if w.d.Kind == PageResolve {
+	if w.d.Kind == journal.PageResolve {
 		return n.cfg.Page.Send(ctx, render.Resolve(w.scene))
 	}
 	link := ""

@@ -38,10 +38,6 @@ func totals(r audit.Report) mark {
 	var ms []mark
 	for _, k := range kinds {
 		n := r.Totals[k]
-		if n == 0 && k == audit.Used {
-			ms = append(ms, "• no accepted request from an address that is not ours")
-			continue
-		}
 		m := mark("• " + kindWords(k, n))
 		if k != audit.Used && n > 0 {
 			m += mark(fmt.Sprintf(", %s of them not from us", group(int64(r.Strangers[k]))))

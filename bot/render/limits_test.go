@@ -51,7 +51,7 @@ func valid(t failer, m render.Message) {
 			if !o.Verbatim {
 				t.Errorf("Slack would make links and mentions of its own in %q", o.Text)
 			}
-			harmless(t, o.Text)
+			harmless(t, asker.ReplaceAllString(o.Text, ""))
 		}
 	}
 	for _, b := range m.Blocks {
@@ -74,6 +74,9 @@ func valid(t failer, m render.Message) {
 		t.Errorf("%d characters in all", total)
 	}
 }
+
+// asker is the one mention that is made on purpose.
+var asker = regexp.MustCompile(`^<@U0ALICE> `)
 
 var entity = regexp.MustCompile(`&(amp|lt|gt);`)
 

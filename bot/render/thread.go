@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"regexp"
 
 	"rekey/audit/ledger"
 )
@@ -38,10 +39,11 @@ func stepDetail(s Scene, st ledger.Step) Message {
 	return p.message(s.Run.Secret + ": " + st.Title + ": " + word + ". " + st.Note)
 }
 
-// Reply tells the person who asked how it ended, where they asked.
+// Reply tells the person who asked how it ended, where they asked. It is the one
+// message that mentions somebody: they are waiting for it.
 func Reply(s Scene) Message {
 	var p page
-	p.section("*" + text(title(s.Run), 300) + "*")
+	p.section(mention(s.Run.Actor) + "*" + text(title(s.Run), 300) + "*")
 	if clean(s.Run.Problem) != "" {
 		p.section("*What went wrong:* " + text(s.Run.Problem, 800))
 	}
@@ -56,4 +58,14 @@ func Reply(s Scene) Message {
 	}
 	p.context(footer(s))
 	return p.message(Headline(s))
+}
+
+var slackActor = regexp.MustCompile(`^slack:([UW][A-Z0-9]{2,20})( |$)`)
+
+// mention calls the Slack user behind an actor; "" for anybody else.
+func mention(actor string) mark {
+	if m := slackActor.FindStringSubmatch(actor); m != nil {
+		return mark("<@" + m[1] + "> ")
+	}
+	return ""
 }

@@ -107,7 +107,10 @@ func kindWords(k audit.Kind, n int) string {
 }
 
 func count(n int, one, many string) string {
-	if n == 1 {
+	switch n {
+	case 0:
+		return "no " + many
+	case 1:
 		return "1 " + one
 	}
 	return group(int64(n)) + " " + many
