@@ -65,6 +65,9 @@ func (s *Sentry) record(next http.Handler) http.Handler {
 		case behaviour == Garbage:
 			w.Header().Set("Content-Type", "text/html")
 			_, _ = io.WriteString(w, "<html><title>Welcome to the proxy</title></html>")
+		case !strings.HasSuffix(r.URL.Path, "/"):
+			// ServeMux would redirect; Sentry's paths end with a slash or do not exist.
+			detail(w, http.StatusNotFound, "The requested resource does not exist")
 		default:
 			next.ServeHTTP(w, r)
 		}

@@ -105,7 +105,11 @@ func (r *Record) fill(s []byte) {
 			word = value
 			switch strings.ToLower(string(bytes.Trim(key, `"'`))) {
 			case "agent", "ua", "user_agent", "referer", "referrer", "body", "payload", "signature":
-				continue // the visitor's own words
+				// The visitor's own words, up to the quote that ends them.
+				if len(value) > 0 && value[0] == '"' && quote(value, 1) < 0 {
+					s = s[quote(s, 0)+1:]
+				}
+				continue
 			}
 		}
 		r.word(bytes.TrimRight(bytes.Trim(word, `"'<>`), "."))
