@@ -52,7 +52,7 @@ cmd/internal/testtools/...:
 cmd/internal/cli:                cmd/internal/app cmd/internal/config bot/render commands/... audit/...; kong sys
 cmd/rekey:                       cmd/internal/cli
 cmd/internal/rehearsal:          cmd/internal/app cmd/internal/config bot/... commands/... audit/...; sync sys
-cmd/drill:                       cmd/internal/app cmd/internal/config cmd/internal/rehearsal; kong sys
+cmd/drill:                       cmd/internal/app cmd/internal/config cmd/internal/rehearsal bot/... commands/... audit/...; kong sync sys
 
 # Services in a process, for tests and for cmd/drill. Never for cmd/rekey.
 audit/audittest:                 audit
