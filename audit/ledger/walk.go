@@ -94,6 +94,8 @@ func (w *Walk) diagnose(v Verification, head *Head) Verification {
 		return v.bad(n, "entry %d is out of order: entry %d stands in its place", n, really)
 	case moved:
 		return v.bad(n, "entry %d was inserted: the entry that belongs there stands in the place of entry %d", n, at)
+	case head != nil && head.Holds(w.key) && n > head.Seq:
+		return v.bad(n, "entry %d was inserted: the newest entry on record is entry %d", n, head.Seq)
 	case genuine && really < n:
 		return v.bad(n, "entry %d was inserted: it is a copy of entry %d", n, really)
 	case genuine:
