@@ -187,12 +187,26 @@ func TestEveryFailureIsASentence(t *testing.T) {
 	}
 }
 
-func TestADeskThatHonoursItsDeadlineIsHeardBeforeSlackGivesUp(t *testing.T) {
+func TestTheDeskHasToAnswerBeforeSlackGivesUp(t *testing.T) {
+	t.Parallel()
+	deadlines := make(chan time.Duration, 1)
+	s, _ := start(t, &desk{take: func(ctx context.Context, req commands.Request) (commands.Answer, error) {
+		at, _ := ctx.Deadline()
+		deadlines <- at.Sub(req.At)
+		return commands.Answer{Text: "ok"}, nil
+	}}, nil)
+	s.User("U0ALICE", "alice").Types(t, s.Channel("devops-alerts"), "/rotate A_SECRET routine")
+	if d := <-deadlines; d < 2*time.Second || d > 2900*time.Millisecond {
+		t.Errorf("the desk has %s from the arrival of the command; Slack waits 3 s", d)
+	}
+}
+
+func TestADeskThatHonoursItsDeadlineIsHeard(t *testing.T) {
 	t.Parallel()
 	s, _ := start(t, &desk{take: func(ctx context.Context, _ commands.Request) (commands.Answer, error) {
 		<-ctx.Done()
 		return commands.Answer{}, fmt.Errorf("taking: %w", ledger.ErrNotStarted)
-	}}, nil)
+	}}, func(c *bot.Config) { c.TakeWithin = 300 * time.Millisecond })
 	a := s.User("U0ALICE", "alice").Types(t, s.Channel("devops-alerts"), "/rotate A_SECRET routine")
 	if a.Err != "" || !strings.Contains(a.Text, "Nothing was started") {
 		t.Errorf("answer %+v", a)
@@ -205,7 +219,7 @@ func TestADeskThatIgnoresItsDeadlineIsNotWaitedFor(t *testing.T) {
 	s, _ := start(t, &desk{take: func(context.Context, commands.Request) (commands.Answer, error) {
 		<-release
 		return commands.Answer{Text: "too late"}, nil
-	}}, nil)
+	}}, func(c *bot.Config) { c.TakeWithin, c.AnswerWithin = 200*time.Millisecond, 500*time.Millisecond })
 	a := s.User("U0ALICE", "alice").Types(t, s.Channel("devops-alerts"), "/rotate A_SECRET routine")
 	close(release)
 	if a.Err != "" || !strings.Contains(a.Text, "not known yet") || !strings.Contains(a.Text, "/rotate status") {

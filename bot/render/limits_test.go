@@ -102,7 +102,7 @@ func harmless(t failer, s string) {
 // nasty is text as an attacker or a broken program would have it.
 func nasty() *rapid.Generator[string] {
 	return rapid.OneOf(
-		rapid.String(),
+		rapid.StringN(0, 40, 120),
 		rapid.SampledFrom([]string{
 			"", " ", "<!channel>", "<@U123>", "`", "```", "&amp", "&", "@here", "https://evil.example", "*_~", "\x00\x1b[31m", "\u202e", "\u200b", "é", "👩‍👩‍👧", "\xff\xfe", "a\nb\r\nc",
 			strings.Repeat("<", 4000), strings.Repeat("&", 4000), strings.Repeat("`", 4000), strings.Repeat("𝔘", 4000), strings.Repeat("word ", 1000),
@@ -133,7 +133,7 @@ func anyScene() *rapid.Generator[render.Scene] {
 			Anchor: render.Anchor{Seq: rapid.Int64().Draw(t, "seq")},
 			Now:    moment().Draw(t, "now"),
 		}
-		for i := range rapid.IntRange(0, 120).Draw(t, "steps") {
+		for i := range rapid.SampledFrom([]int{0, 1, 8, 70}).Draw(t, "steps") {
 			s.Steps = append(s.Steps, ledger.Step{
 				Index: i, Key: fmt.Sprint("k", i), Title: nasty().Draw(t, "title"), Note: nasty().Draw(t, "note"), Consumer: nasty().Draw(t, "consumer"),
 				State:   rapid.SampledFrom([]ledger.StepState{ledger.StepPending, ledger.StepRunning, ledger.StepDone, ledger.StepFailed, ledger.StepSkipped, ledger.StepUndone}).Draw(t, "step state"),
@@ -150,7 +150,7 @@ func anyScene() *rapid.Generator[render.Scene] {
 
 func anyReport() *rapid.Generator[audit.Report] {
 	return rapid.Custom(func(t *rapid.T) audit.Report {
-		many := func(label string) []string { return rapid.SliceOfN(nasty(), 0, 60).Draw(t, label) }
+		many := func(label string) []string { return rapid.SliceOfN(nasty(), 0, 25).Draw(t, label) }
 		r := audit.Report{
 			Secret: nasty().Draw(t, "secret"), Environment: nasty().Draw(t, "environment"), Window: audit.Window{Since: moment().Draw(t, "since"), Until: moment().Draw(t, "until")},
 			Totals:    map[audit.Kind]int{audit.Used: rapid.Int().Draw(t, "used"), audit.Denied: rapid.Int().Draw(t, "denied")},
@@ -202,12 +202,12 @@ func TestAnyAnswerFitsAnAcknowledgement(t *testing.T) {
 			Verb:    rapid.SampledFrom([]commands.Verb{commands.Rotate, commands.List, commands.Status, commands.Help}).Draw(t, "verb"),
 			Text:    strings.ReplaceAll(nasty().Draw(t, "text"), "`", ""), Run: nasty().Draw(t, "run"), Steps: map[string][]ledger.Step{},
 		}
+		s := anyScene().Draw(t, "scene")
 		for range rapid.IntRange(0, 40).Draw(t, "runs") {
-			s := anyScene().Draw(t, "scene")
 			a.Runs = append(a.Runs, s.Run)
 			a.Steps[s.Run.ID] = s.Steps
 		}
-		for _, n := range rapid.SliceOfN(nasty(), 0, 80).Draw(t, "secrets") {
+		for _, n := range rapid.SliceOfN(nasty(), 0, 60).Draw(t, "secrets") {
 			a.Secrets = append(a.Secrets, commands.SecretRow{Name: n, Environment: n, Purpose: n, Owner: n, Risk: n, Procedure: n, Active: n})
 		}
 		m := render.Answer(a, time.Unix(1e9, 0))
