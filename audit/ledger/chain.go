@@ -118,7 +118,7 @@ func newSum(key Key) *sum {
 	if key.IsZero() {
 		panic("ledger: no key")
 	}
-	return &sum{mac: hmac.New(sha256.New, key.b[:])}
+	return &sum{mac: hmac.New(sha256.New, (*key.b)[:])}
 }
 
 func (w *sum) bytes(b []byte) { _, _ = w.mac.Write(b) }

@@ -15,19 +15,22 @@ const redacted = "[redacted]"
 // accepts, not even with full access to the database. It prints as [redacted]
 // under every fmt verb and every encoder. The zero Key is "no key" and is refused
 // by every store.
-type Key struct{ b *[KeySize]byte }
+//
+// It is a pointer to a pointer because fmt, which cannot call the methods of an
+// unexported field, follows one pointer to an array under a verb that is wrong for it.
+type Key struct{ b **[KeySize]byte }
 
 // NewKey copies b, which must be 32 bytes that nobody can guess.
 func NewKey(b []byte) (Key, error) {
 	if len(b) != KeySize {
 		return Key{}, fmt.Errorf("the ledger's key must be %d bytes, not %d", KeySize, len(b))
 	}
-	k := Key{b: new([KeySize]byte)}
-	copy(k.b[:], b)
-	if *k.b == ([KeySize]byte{}) {
+	own := [KeySize]byte(b)
+	if own == ([KeySize]byte{}) {
 		return Key{}, errors.New("the ledger's key is all zeros")
 	}
-	return k, nil
+	p := &own
+	return Key{b: &p}, nil
 }
 
 // IsZero reports whether k is no key at all.
