@@ -18,6 +18,9 @@ const (
 	// maxTries bounds the search for a partner among records that differ in method
 	// or status; a flood must not make it quadratic.
 	maxTries = 64
+	// maxOpen bounds memory in a flood. Above some 6,000 refused requests a second,
+	// the oldest are finished early and may then be counted once per log.
+	maxOpen = 1 << 15
 )
 
 // Place is where a record was read.
@@ -55,8 +58,7 @@ type Event struct {
 // that of the events of about five seconds.
 type Merger struct {
 	emit   func(Event)
-	others map[recorder][]recorder
-	queues map[key][]*group
+	queues map[key]*queue
 	open   []*group // in order of arrival
 	stale  int      // events finished since the queues were last swept
 	now    time.Time
@@ -68,13 +70,25 @@ type recorder struct {
 	name   Recorder
 }
 
-// key is under which open groups wait for a record by rec.
+// key is under which open events wait for a record of another recorder.
 type key struct {
-	rec      recorder
 	accepted bool
 	path     string // bare canonical path, "" where unknown, anyPath, guardedPath
 	addr     netip.Addr
 	anyAddr  bool
+}
+
+// queue holds the events of a key, oldest first. As each recorder takes the oldest
+// that fits, what lies before its cursor is of no use to it.
+type queue struct {
+	groups  []*group
+	base    int // how many were dropped before groups[0]
+	cursors []cursor
+}
+
+type cursor struct {
+	rec recorder
+	at  int // counted from the first that ever was
 }
 
 const (
@@ -88,31 +102,10 @@ type group struct {
 	closed bool
 }
 
-// NewMerger answers a merger for sources of the given formats that hands finished
-// events to emit, in about the order they happened.
-func NewMerger(formats []Format, emit func(Event)) *Merger {
-	m := &Merger{emit: emit, others: map[recorder][]recorder{}, queues: map[key][]*group{}}
-	var all []recorder
-	for i, f := range formats {
-		for _, name := range recorders[f] {
-			all = append(all, recorder{source: i, name: name})
-		}
-	}
-	for _, r := range all {
-		for _, other := range all {
-			if other != r {
-				m.others[r] = append(m.others[r], other)
-			}
-		}
-	}
-	return m
-}
-
-// recorders are the hands that write into a log of each format.
-var recorders = map[Format][]Recorder{
-	Security: {Application},
-	Django:   {Application, Request, Runserver},
-	Access:   {Server},
+// NewMerger answers a merger that hands finished events to emit, in about the order
+// they happened.
+func NewMerger(emit func(Event)) *Merger {
+	return &Merger{emit: emit, queues: map[key]*queue{}}
 }
 
 // Add takes the next record of a source.
@@ -123,8 +116,9 @@ func (m *Merger) Add(source int, r Record) {
 		m.expire()
 	}
 	if g := m.partner(rec, r); g != nil {
+		known := g.keys()
 		g.join(rec, source, r)
-		m.offer(g)
+		m.offer(g, known)
 		return
 	}
 	g := &group{
@@ -132,7 +126,10 @@ func (m *Merger) Add(source int, r Record) {
 		recs:  []recorder{rec},
 	}
 	m.open = append(m.open, g)
-	m.offer(g)
+	if len(m.open) > maxOpen {
+		m.finish(1)
+	}
+	m.offer(g, nil)
 }
 
 // Close finishes all open events.
@@ -141,20 +138,27 @@ func (m *Merger) Close() {
 		g.closed = true
 		m.emit(g.Event)
 	}
-	m.open, m.queues = nil, map[key][]*group{}
+	m.open, m.queues = nil, map[key]*queue{}
 }
 
 // expire finishes the events that no record can join any more.
 func (m *Merger) expire() {
 	n := 0
 	for n < len(m.open) && m.now.Sub(m.open[n].At) > tolerance+linger {
-		m.open[n].closed = true
-		m.emit(m.open[n].Event)
-		m.open[n] = nil
 		n++
 	}
+	m.finish(n)
+}
+
+// finish closes the oldest n events.
+func (m *Merger) finish(n int) {
+	for i, g := range m.open[:n] {
+		g.closed = true
+		m.emit(g.Event)
+		m.open[i] = nil
+	}
 	m.open = m.open[n:]
-	if m.stale += n; m.stale > sweepAfter && m.stale > len(m.queues) {
+	if m.stale += n; m.stale > sweepAfter {
 		m.sweep()
 	}
 }
@@ -166,30 +170,50 @@ const sweepAfter = 4096
 // ever seen would stay.
 func (m *Merger) sweep() {
 	m.stale = 0
-	for k, queue := range m.queues {
-		queue = slices.DeleteFunc(queue, func(g *group) bool { return g.closed || g.by(k.rec) })
-		if len(queue) == 0 {
+	for k, q := range m.queues {
+		if q.trim(); len(q.groups) == 0 {
 			delete(m.queues, k)
-		} else {
-			m.queues[k] = queue
 		}
 	}
 }
 
-// offer makes g findable for the recorders that have not written about it.
-func (m *Merger) offer(g *group) {
-	for _, rec := range m.others[g.recs[0]] {
-		if !g.by(rec) {
-			for _, k := range g.keys(rec) {
-				m.queues[k] = append(m.queues[k], g)
-			}
-		}
+// trim drops finished events from the front.
+func (q *queue) trim() {
+	for len(q.groups) > 0 && q.groups[0].closed {
+		q.groups = q.groups[1:]
+		q.base++
 	}
 }
 
-// keys are those under which a record by rec may look for g.
-func (g *group) keys(rec recorder) []key {
-	k := key{rec: rec, accepted: g.Kind == audit.Used, path: bare(g.Path), addr: vague(g.Addr)}
+// cursor answers the cursor of rec.
+func (q *queue) cursor(rec recorder) *cursor {
+	for i := range q.cursors {
+		if q.cursors[i].rec == rec {
+			return &q.cursors[i]
+		}
+	}
+	q.cursors = append(q.cursors, cursor{rec: rec})
+	return &q.cursors[len(q.cursors)-1]
+}
+
+// offer makes g findable under its keys, except those it is known by already.
+func (m *Merger) offer(g *group, known []key) {
+	for _, k := range g.keys() {
+		if slices.Contains(known, k) {
+			continue
+		}
+		q := m.queues[k]
+		if q == nil {
+			q = &queue{}
+			m.queues[k] = q
+		}
+		q.groups = append(q.groups, g)
+	}
+}
+
+// keys are those under which a record may look for g.
+func (g *group) keys() []key {
+	k := key{accepted: g.Kind == audit.Used, path: bare(g.Path), addr: vague(g.Addr)}
 	list := []key{k}
 	anyone := k
 	anyone.addr, anyone.anyAddr = netip.Addr{}, true
@@ -212,7 +236,7 @@ func (g *group) keys(rec recorder) []key {
 // partner finds the oldest open event that r, written by rec, can be about. The
 // address decides first: an event with the same one beats an event without.
 func (m *Merger) partner(rec recorder, r Record) *group {
-	k := key{rec: rec, accepted: r.Kind == audit.Used, path: bare(r.Path), addr: vague(r.Addr)}
+	k := key{accepted: r.Kind == audit.Used, path: bare(r.Path), addr: vague(r.Addr)}
 	unknown, anyone := k, k
 	unknown.addr = netip.Addr{}
 	anyone.addr, anyone.anyAddr = netip.Addr{}, true
@@ -238,32 +262,34 @@ func (m *Merger) partner(rec recorder, r Record) *group {
 		looks = append(looks, silent)
 	}
 	for _, k := range looks {
-		if g := m.take(k, r); g != nil {
+		if g := m.take(k, rec, r); g != nil {
 			return g
 		}
 	}
 	return nil
 }
 
-// take removes from the queue of k the oldest event that fits r.
-func (m *Merger) take(k key, r Record) *group {
-	queue := m.queues[k]
-	for len(queue) > 0 && (queue[0].closed || queue[0].by(k.rec) || r.At.Sub(queue[0].At) > tolerance+linger) {
-		queue = queue[1:]
-	}
-	if len(queue) == 0 {
-		delete(m.queues, k)
+// take finds the oldest event under k that fits r and that rec has not written about.
+func (m *Merger) take(k key, rec recorder, r Record) *group {
+	q := m.queues[k]
+	if q == nil {
 		return nil
 	}
-	m.queues[k] = queue
-	for i, g := range queue[:min(len(queue), maxTries)] {
-		if g.closed || g.by(k.rec) || !g.fits(r) {
-			continue
+	q.trim()
+	c := q.cursor(rec)
+	c.at = max(c.at, q.base)
+	for c.at-q.base < len(q.groups) {
+		g := q.groups[c.at-q.base]
+		if !g.closed && !g.by(rec) && r.At.Sub(g.At) <= tolerance+linger {
+			break
 		}
-		if i == 0 {
-			m.queues[k] = queue[1:]
-		} // else it stays, and is passed over from now on
-		return g
+		c.at++
+	}
+	waiting := q.groups[c.at-q.base:]
+	for _, g := range waiting[:min(len(waiting), maxTries)] {
+		if !g.closed && !g.by(rec) && g.fits(r) {
+			return g
+		}
 	}
 	return nil
 }

@@ -77,11 +77,10 @@ func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window audi
 // which matter most, are still fetched backwards from the end.
 func (i *Inspector) scan(ctx context.Context, files []*open, q logs.Query, j *judge) ([]logs.Stats, []error) {
 	sources := make([]logs.Source, len(files))
-	formats := make([]logs.Format, len(files))
 	for n, f := range files {
-		sources[n], formats[n] = f, f.format
+		sources[n] = f
 	}
-	merger := logs.NewMerger(formats, j.add)
+	merger := logs.NewMerger(j.add)
 	stats, errs := logs.Join(ctx, sources, q, func(source int, r logs.Record) {
 		files[source].last = max(files[source].last, r.Offset)
 		merger.Add(source, r)
