@@ -34,7 +34,7 @@ type Config struct {
 	Log  *slog.Logger
 	// Panicked is told of a panic in the desk (for the error tracker); may be nil.
 	Panicked func(any)
-	// HTTPClient dials the WebSocket; nil means http.DefaultClient.
+	// HTTPClient dials the WebSocket; nil means one of our own.
 	HTTPClient *http.Client
 	// TakeWithin bounds Desk.Take, counted from the envelope's arrival; 0 means 2.2 s.
 	TakeWithin time.Duration

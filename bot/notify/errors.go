@@ -40,9 +40,9 @@ type vendorError interface {
 	Delay() time.Duration
 }
 
-// typed turns a vendor's error into one for the job engine, and answers its class.
+// typed answers the class of a vendor's error and turns it into one for the job engine.
 // Others, such as the end of the context, pass unchanged with class "".
-func typed(err error) (error, string) {
+func typed(err error) (class string, out error) {
 	var (
 		v vendorError
 		p Permanent
@@ -50,15 +50,15 @@ func typed(err error) (error, string) {
 	)
 	switch {
 	case errors.As(err, &p):
-		return p, p.Class
+		return p.Class, p
 	case errors.As(err, &r):
-		return r, r.Class
+		return r.Class, r
 	case !errors.As(err, &v):
-		return err, ""
+		return "", err
 	case v.Lasting():
-		return Permanent{Class: v.Class()}, v.Class()
+		return v.Class(), Permanent{Class: v.Class()}
 	case v.Delay() > 0:
-		return RetryAfter{Delay: v.Delay(), Class: v.Class()}, v.Class()
+		return v.Class(), RetryAfter{Delay: v.Delay(), Class: v.Class()}
 	}
-	return Failed{Class: v.Class()}, v.Class()
+	return v.Class(), Failed{Class: v.Class()}
 }

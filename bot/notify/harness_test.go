@@ -72,18 +72,16 @@ type option func(*settings)
 
 type settings struct {
 	timeout    time.Duration
-	channel    string
 	routingKey string
 }
 
 func within(d time.Duration) option  { return func(s *settings) { s.timeout = d } }
-func in(channel string) option       { return func(s *settings) { s.channel = channel } }
 func withRoutingKey(k string) option { return func(s *settings) { s.routingKey = k } }
 
 // replica is one process that delivers.
 func (w *world) replica(t *testing.T, id string, opts ...option) *notify.Notifier {
 	t.Helper()
-	set := settings{timeout: 10 * time.Second, channel: w.alerts.ID, routingKey: w.pager.RoutingKey()}
+	set := settings{timeout: 10 * time.Second, routingKey: w.pager.RoutingKey()}
 	for _, o := range opts {
 		o(&set)
 	}
@@ -110,7 +108,7 @@ func (w *world) replica(t *testing.T, id string, opts ...option) *notify.Notifie
 	}
 	n, err := notify.New(notify.Config{
 		Store: w.store, Replica: func(context.Context) string { return id }, Slack: s, Page: p,
-		Channel: set.channel, Source: "leather-api", Log: slog.New(slog.DiscardHandler),
+		Channel: w.alerts.ID, Source: "leather-api", Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -81,7 +81,7 @@ func (n *Notifier) fail(ctx context.Context, w *work, cause error) error {
 	if errors.Is(cause, ledger.ErrFenced) {
 		return cause
 	}
-	out, class := typed(cause)
+	class, out := typed(cause)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closing)
 	defer cancel()
 	err := n.cfg.Store.Update(ctx, func(ctx context.Context, tx ledger.Tx) error {

@@ -88,7 +88,7 @@ func add(chunk, line mark) mark {
 }
 
 func (p *page) message(text string) Message {
-	return Message{Text: string(fit(clean(text), maxText, escape)), Blocks: p.blocks}
+	return Message{Text: fit(clean(text), maxText, escape), Blocks: p.blocks}
 }
 
 // mrkdwn is verbatim: Slack turns nothing in it into links or mentions by itself.

@@ -68,7 +68,7 @@ func (d departure) Unwrap() error { return d.err }
 
 var (
 	errSilent = errors.New("no ping from Slack for too long")
-	errNoURL  = errors.New("Slack answered without a URL")
+	errNoURL  = errors.New("answer without a URL")
 )
 
 // class is a short word for a log line. Errors of the HTTP and WebSocket layers

@@ -42,7 +42,8 @@ type Config struct {
 	Handle func(ctx context.Context, e Envelope) (ack any, err error)
 	Log    *slog.Logger
 
-	// HTTPClient dials the WebSocket; nil means http.DefaultClient.
+	// HTTPClient dials the WebSocket; nil means one of our own. The time limit is
+	// OpenTimeout.
 	HTTPClient *http.Client
 	// Handlers bounds the handlers running at once; 64.
 	Handlers int
@@ -94,7 +95,7 @@ func New(cfg Config) (*Keeper, error) {
 		return nil, errors.New("socket: Config.Log is missing")
 	}
 	if cfg.HTTPClient == nil {
-		cfg.HTTPClient = http.DefaultClient
+		cfg.HTTPClient = &http.Client{}
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -25,6 +25,7 @@ type Config struct {
 	// URL is the API's base; "" means PagerDuty's own.
 	URL string
 	// HTTPClient carries the calls; the outbound guard sits in its transport.
+	// Required.
 	HTTPClient *http.Client
 	// Timeout bounds one call; 0 means 10 s.
 	Timeout time.Duration
@@ -35,11 +36,11 @@ type Client struct{ cfg Config }
 
 // New makes a Client.
 func New(cfg Config) (*Client, error) {
-	if cfg.RoutingKey.IsZero() {
+	switch {
+	case cfg.RoutingKey.IsZero():
 		return nil, errors.New("notify/pagerduty: Config.RoutingKey is missing")
-	}
-	if cfg.HTTPClient == nil {
-		cfg.HTTPClient = http.DefaultClient
+	case cfg.HTTPClient == nil:
+		return nil, errors.New("notify/pagerduty: Config.HTTPClient is missing")
 	}
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = 10 * time.Second
@@ -62,7 +63,7 @@ func (c *Client) Send(ctx context.Context, e api.V2Event) error {
 	client := api.NewClient("", opts...)
 	client.HTTPClient = h
 	if _, err := client.ManageEventWithContext(ctx, &e); err != nil {
-		return classify(ctx, err, h)
+		return classify(ctx, h)
 	}
 	return nil
 }
@@ -103,7 +104,7 @@ func (e *Error) Delay() time.Duration { return e.Wait }
 
 // classify goes by the answer's status: go-pagerduty's errors quote the body and,
 // for a broken connection, keep nothing to match.
-func classify(ctx context.Context, err error, h *headers) error {
+func classify(ctx context.Context, h *headers) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return fmt.Errorf("telling PagerDuty: %w", context.Canceled)
 	}
