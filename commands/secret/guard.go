@@ -134,6 +134,9 @@ func (g *Guard) find(b []byte) []span {
 	for _, w := range g.index.Load().lengths {
 		spans = g.scan(b, w, spans)
 	}
+	for i := range spans {
+		spans[i] = whole(b, spans[i])
+	}
 	return joined(spans)
 }
 

@@ -136,10 +136,9 @@ func (t *transport) content(h http.Header, b []byte) []byte {
 	return clean
 }
 
-// form scrubs name=value pairs as written and as decoded. Pairs without a known
-// value stay byte for byte.
+// form scrubs name=value pairs. Pairs without a known value stay byte for byte.
 func (t *transport) form(s string) string {
-	pairs := strings.Split(t.guard.ScrubString(s), "&")
+	pairs := strings.Split(s, "&")
 	for i, p := range pairs {
 		name, value, has := strings.Cut(p, "=")
 		pairs[i] = t.field(name)
@@ -147,13 +146,14 @@ func (t *transport) form(s string) string {
 			pairs[i] += "=" + t.field(value)
 		}
 	}
-	return strings.Join(pairs, "&")
+	return t.guard.ScrubString(strings.Join(pairs, "&"))
 }
 
+// field scrubs what a field says; what it looks like is scrubbed with the rest.
 func (t *transport) field(s string) string {
 	plain, err := url.QueryUnescape(s)
 	if err != nil {
-		return s // not an encoding; scrubbed as written already
+		return s // no encoding
 	}
 	if clean := t.guard.ScrubString(plain); clean != plain {
 		return url.QueryEscape(clean)

@@ -82,18 +82,19 @@ func kind(c byte) int {
 		return 2
 	case c >= '0' && c <= '9':
 		return 3
+	case strings.IndexByte("+/_-", c) >= 0:
+		return 0
 	}
-	return 0
+	return 4
 }
 
-// randomLooking asks how often the class of characters changes from one to the
-// next: about two times in three in random base64, two in five in random lower-case
-// letters and digits, and rarely in words, paths and dates.
-func randomLooking(s string) bool {
-	changes, pairs, last := 0, 0, 0
-	var seen [4]int
+// mixture answers how often the class of characters changes from one to the next,
+// as a share of all pairs: about two in three in random base64, two in five in
+// random lower-case letters and digits, and rarely in words, paths and dates.
+func mixture(s string, of func(byte) int) (share float64, pairs int, seen [5]int) {
+	changes, last := 0, 0
 	for i := range len(s) {
-		k := kind(s[i])
+		k := of(s[i])
 		if k == 0 {
 			continue
 		}
@@ -106,17 +107,22 @@ func randomLooking(s string) bool {
 		}
 		last = k
 	}
-	if pairs < 24 || seen[3] == 0 && (seen[1] == 0 || seen[2] == 0) {
+	return float64(changes) / float64(max(1, pairs)), pairs, seen
+}
+
+func randomLooking(s string) bool {
+	share, pairs, seen := mixture(s, kind)
+	switch {
+	case pairs < 24 || seen[3] == 0 && (seen[1] == 0 || seen[2] == 0):
 		return false
-	}
-	share := float64(changes) / float64(pairs)
-	if seen[1] > 0 && seen[2] > 0 {
-		return share > 0.35
+	case seen[1] > 0 && seen[2] > 0:
+		return share > 0.3
 	}
 	return share > 0.22
 }
 
-// djangolike asks for the mixture of symbols that only a generator writes.
+// djangolike asks for the mixture of symbols that only a generator writes; a query
+// string has as many symbols, but words between them.
 func djangolike(s string) bool {
 	symbols := map[byte]bool{}
 	for i := range len(s) {
@@ -124,5 +130,11 @@ func djangolike(s string) bool {
 			symbols[s[i]] = true
 		}
 	}
-	return len(symbols) >= 5
+	share, _, _ := mixture(s, func(c byte) int {
+		if k := kind(c); k != 0 {
+			return k
+		}
+		return 4
+	})
+	return len(symbols) >= 3 && share > 0.25
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"strings"
 )
 
@@ -59,7 +60,7 @@ func Strength(v Value) float64 {
 	if brief < nominal-doubt {
 		bits = brief
 	}
-	if wordlike(s) {
+	if wordlike(s) || passphrase(s) {
 		bits = min(bits, 1.5*float64(len(symbols))) // Shannon's upper estimate for English
 	}
 	return bits
@@ -185,3 +186,9 @@ func wordlike(s string) bool {
 	}
 	return pairs*divergence > doubt
 }
+
+// phrase is words of one case, or capitalised, between separators. Generators of
+// secrets make no such thing.
+var phrase = regexp.MustCompile(`^(?:[a-z]{1,14}|[A-Z]{1,14}|[A-Z][a-z]{1,13})(?:[ _.,-]+(?:[a-z]{1,14}|[A-Z]{1,14}|[A-Z][a-z]{1,13}|[0-9]{1,4})){3,}[!?.]*$`)
+
+func passphrase(s string) bool { return phrase.MatchString(s) }
