@@ -55,31 +55,10 @@ func (h *Hash) UnmarshalText(text []byte) error {
 }
 
 // Sum computes the hash of e over all its fields but Hash.
-func Sum(key Key, e Entry) Hash {
-	w := newSum(key)
-	w.text(entryLabel)
-	w.number(e.Seq)
-	w.number(e.At.UnixMicro())
-	for _, s := range [...]string{e.Actor, e.Action, e.Subject, e.Run, e.Why, e.Result} {
-		w.text(s)
-	}
-	w.number(int64(len(e.Detail)))
-	for _, name := range slices.Sorted(maps.Keys(e.Detail)) {
-		w.text(name)
-		w.text(e.Detail[name])
-	}
-	w.bytes(e.Prev[:])
-	return w.sum()
-}
+func Sum(key Key, e Entry) Hash { return newSum(key).entry(e) }
 
 // HeadMAC authenticates that seq and hash are those of the newest entry.
-func HeadMAC(key Key, seq int64, h Hash) Hash {
-	w := newSum(key)
-	w.text(headLabel)
-	w.number(seq)
-	w.bytes(h[:])
-	return w.sum()
-}
+func HeadMAC(key Key, seq int64, h Hash) Hash { return newSum(key).head(seq, h) }
 
 // Equal reports whether the two are the same; it takes the same time for every h.
 func (h Hash) Equal(o Hash) bool { return hmac.Equal(h[:], o[:]) }
@@ -108,10 +87,11 @@ func CleanText(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
-// sum feeds an HMAC with the encoding above. A hash never answers an error.
+// sum computes one hash after the other; making the HMAC ready costs as much as a
+// short entry, so a walk over the chain does it once.
 type sum struct {
 	mac hash.Hash
-	buf [8]byte
+	buf []byte
 }
 
 func newSum(key Key) *sum {
@@ -121,19 +101,44 @@ func newSum(key Key) *sum {
 	return &sum{mac: hmac.New(sha256.New, (*key.b)[:])}
 }
 
-func (w *sum) bytes(b []byte) { _, _ = w.mac.Write(b) }
-
-func (w *sum) number(n int64) {
-	binary.BigEndian.PutUint64(w.buf[:], uint64(n)) //nolint:gosec // two's complement is the encoding
-	w.bytes(w.buf[:])
+func (s *sum) entry(e Entry) Hash {
+	s.text(entryLabel)
+	s.number(e.Seq)
+	s.number(e.At.UnixMicro())
+	for _, t := range [...]string{e.Actor, e.Action, e.Subject, e.Run, e.Why, e.Result} {
+		s.text(t)
+	}
+	s.number(int64(len(e.Detail)))
+	for _, name := range slices.Sorted(maps.Keys(e.Detail)) {
+		s.text(name)
+		s.text(e.Detail[name])
+	}
+	s.buf = append(s.buf, e.Prev[:]...)
+	return s.finish()
 }
 
-func (w *sum) text(s string) {
-	w.number(int64(len(s)))
-	w.bytes([]byte(s))
+func (s *sum) head(seq int64, h Hash) Hash {
+	s.text(headLabel)
+	s.number(seq)
+	s.buf = append(s.buf, h[:]...)
+	return s.finish()
 }
 
-func (w *sum) sum() (h Hash) {
-	w.mac.Sum(h[:0])
+func (s *sum) number(n int64) {
+	s.buf = binary.BigEndian.AppendUint64(s.buf, uint64(n)) //nolint:gosec // two's complement is the encoding
+}
+
+func (s *sum) text(t string) {
+	s.number(int64(len(t)))
+	s.buf = append(s.buf, t...)
+}
+
+// finish answers the hash of what was encoded and starts over. A hash never answers
+// an error from Write.
+func (s *sum) finish() (h Hash) {
+	s.mac.Reset()
+	_, _ = s.mac.Write(s.buf)
+	s.mac.Sum(h[:0])
+	s.buf = s.buf[:0]
 	return h
 }

@@ -18,6 +18,7 @@ const lookahead = 1024
 // the part of Verify that needs no database.
 type Walk struct {
 	key        Key
+	sum        *sum
 	good       int64 // entries 1 … good hold
 	prev       Hash
 	ahead      []Entry // the first row that does not hold and those after it
@@ -25,7 +26,7 @@ type Walk struct {
 }
 
 // NewWalk starts before entry 1.
-func NewWalk(key Key) *Walk { return &Walk{key: key} }
+func NewWalk(key Key) *Walk { return &Walk{key: key, sum: newSum(key)} }
 
 // Add takes the next row and reports whether the walk wants to see more.
 func (w *Walk) Add(e Entry) bool {
@@ -33,7 +34,7 @@ func (w *Walk) Add(e Entry) bool {
 		w.ahead = append(w.ahead, e)
 		return len(w.ahead) < lookahead
 	}
-	if e.Seq == w.good+1 && e.Prev.Equal(w.prev) && Sum(w.key, e).Equal(e.Hash) {
+	if e.Seq == w.good+1 && e.Prev.Equal(w.prev) && w.sum.entry(e).Equal(e.Hash) {
 		w.good, w.prev = e.Seq, e.Hash
 		return true
 	}
@@ -109,7 +110,7 @@ func (w *Walk) diagnose(v Verification, head *Head) Verification {
 // authentic reports whether e was written with the key as entry seq.
 func (w *Walk) authentic(e Entry, seq int64) bool {
 	e.Seq = seq
-	return Sum(w.key, e).Equal(e.Hash)
+	return w.sum.entry(e).Equal(e.Hash)
 }
 
 // place finds the genuine entry n, standing somewhere else.
