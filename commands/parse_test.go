@@ -103,7 +103,7 @@ func TestParseAsksInsteadOfGuessing(t *testing.T) {
 		{"/rotate", "REVALIDATE_SECRET", noMode, "/rotate REVALIDATE_SECRET compromised"},
 		{"/rotate", "REVALIDATE_SECRET found in a CI log", noMode, "/rotate REVALIDATE_SECRET compromised found in a CI log"},
 		{"/rotate", "REVALIDATE_SECRET leaked in a log", noMode, "/rotate REVALIDATE_SECRET compromised in a log"},
-		{"/rotate", "REVALIDATE_SECRET compromized", noMode, "/rotate REVALIDATE_SECRET compromised"},
+		{"/rotate", "REVALIDATE_SECRET compromysed", noMode, "/rotate REVALIDATE_SECRET compromised"},
 		{"/rotate", "REVALIDATE_SECRET routin in staging", noMode, "/rotate REVALIDATE_SECRET routine in staging"},
 		{"/rotate", "REVALIDATE_SECRET in staging scheduled", noMode, "/rotate REVALIDATE_SECRET routine in staging"},
 		{"/rotate", "REVALIDATE_SECRET routine compromised", "Both routine and compromised are written: say which of the two it is.", "/rotate REVALIDATE_SECRET compromised"},

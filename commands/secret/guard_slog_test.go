@@ -32,7 +32,7 @@ func TestHandlerScrubsEveryKind(t *testing.T) {
 				next = slog.NewJSONHandler(&b, nil)
 			}
 			log := slog.New(g.Handler(next)).With("with", v, slog.Group("group", "in", v)).WithGroup("g").With("late", v)
-			log.Info("message "+v,
+			log.Info("message "+v, //nolint:sloglint // a value in the message is what is tested
 				"string", v, v, "as a key", "error", fmt.Errorf("wrapped: %w", errors.New(v)), "bytes", []byte(v), "slice", []string{v},
 				"map", map[string]any{"k": v}, "struct", struct{ A string }{v}, "pointer", &struct{ A string }{v}, "speaker", speaker{v},
 				"resolver", resolver{v}, "nil", nil, slog.Group("nested", slog.Group("twice", "k", v)), "raw", json.RawMessage(`{"a":1}`),

@@ -43,7 +43,7 @@ func (d *document) secret(secrets *object, e entry, cat *secret.Catalogue) secre
 	s.Procedure = choice(o, "procedure", secret.Manual, secret.HMACOverlap, secret.Manual)
 	d.generator(o, where, &s)
 	if s.Procedure == secret.HMACOverlap {
-		s.Overlap = o.span("overlap", defaultOverlap, time.Minute, 30*day)
+		s.Overlap = o.span("overlap", defaultOverlap, time.Second, 30*day)
 	} else if o.has("overlap") {
 		d.fault(o.blame("overlap"), fmt.Sprintf("%s is rotated by people, so rekey keeps no overlap", where), "take out overlap, or write procedure: hmac-overlap")
 	}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"rekey/commands/secret"
@@ -214,7 +215,7 @@ func (e *environment) address(name string) string {
 	}
 	host, port, err := net.SplitHostPort(text)
 	if err == nil {
-		_, err = net.LookupPort("tcp", port)
+		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil || strings.ContainsAny(host, " /") {
 		e.fault(name, "it is no address to listen on", "write host:port, such as "+defaultHealth+", or off")

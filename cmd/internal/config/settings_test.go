@@ -21,8 +21,8 @@ const canary = "canary8f14e45fceea167a5a36dedd4b"
 func env(t testing.TB, pairs ...string) func(string) string {
 	t.Helper()
 	m := map[string]string{"REKEY_STATE_DIR": filepath.Join(t.TempDir(), "state")}
-	for i := 0; i < len(pairs); i += 2 {
-		m[pairs[i]] = pairs[i+1]
+	for pair := range slices.Chunk(pairs, 2) {
+		m[pair[0]] = pair[len(pair)-1]
 	}
 	return func(name string) string { return m[name] }
 }
