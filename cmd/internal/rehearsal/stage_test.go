@@ -45,7 +45,7 @@ type stage struct {
 	stop func()
 }
 
-// logs keeps what the App logs.
+// logs keeps what a rekey logs.
 type logs struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -96,10 +96,12 @@ func curtain(t *testing.T, cfg rehearsal.Config) *stage {
 	return s
 }
 
+func newLog(l *logs) slog.Handler { return slog.NewJSONHandler(l, nil) }
+
 // raise puts an App on duty; it is lowered at the end of the test.
 func (s *stage) raise(change func(*app.Config)) {
 	s.t.Helper()
-	cfg, err := rehearsal.AppConfig(s.Getenv, slog.NewJSONHandler(s.log, nil))
+	cfg, err := rehearsal.AppConfig(s.Getenv, newLog(s.log))
 	if err != nil {
 		s.t.Fatalf("reading the configuration: %v", err)
 	}
