@@ -154,26 +154,30 @@ func (s *Store) isClosing() bool {
 // statement of one cannot hold up the others past their deadlines.
 func bound(batch []*call) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	undo := []func() bool{}
-	var earliest time.Time
+	b := bounded{Context: ctx}
+	var undo []func() bool
 	for _, c := range batch {
-		if d, ok := c.ctx.Deadline(); ok && (earliest.IsZero() || d.Before(earliest)) {
-			earliest = d
+		if d, ok := c.ctx.Deadline(); ok && (b.deadline.IsZero() || d.Before(b.deadline)) {
+			b.deadline = d
 		}
 		undo = append(undo, context.AfterFunc(c.ctx, func() { cancel(context.Cause(c.ctx)) }))
 	}
-	stop := func() {}
-	if !earliest.IsZero() {
-		ctx, stop = context.WithDeadline(ctx, earliest)
-	}
-	return ctx, func() {
-		stop()
-		cancel(nil)
+	return b, func() {
 		for _, u := range undo {
 			u()
 		}
+		cancel(nil)
 	}
 }
+
+// bounded tells its deadline but leaves ending to the callers' own ctx: whenever it
+// has ended, so has one of theirs, and the next attempt is without that caller.
+type bounded struct {
+	context.Context
+	deadline time.Time
+}
+
+func (b bounded) Deadline() (time.Time, bool) { return b.deadline, !b.deadline.IsZero() }
 
 // lent is the ctx of the batch with the values of one caller's.
 type lent struct {
