@@ -1,7 +1,6 @@
 package logs
 
 import (
-	"bytes"
 	"strings"
 
 	"rekey/audit"
@@ -130,6 +129,9 @@ func (g guards) find(method, path string) int {
 // maybe reports cheaply whether target can be a guarded path in some spelling. It
 // may say yes wrongly, never no: almost every line of a big log ends here.
 func (g guards) maybe(target []byte) bool {
+	if len(g.paths) == 0 {
+		return false
+	}
 	for _, p := range g.paths {
 		if len(target) >= len(p) && string(target[:len(p)]) == p {
 			return true
@@ -138,10 +140,19 @@ func (g guards) maybe(target []byte) bool {
 	if len(target) == 0 || target[0] != '/' {
 		return true
 	}
-	if q := bytes.IndexByte(target, '?'); q >= 0 {
-		target = target[:q]
+	for i, c := range target {
+		switch c {
+		case '?':
+			return false
+		case '%':
+			return true
+		case '/':
+			if i+1 < len(target) && (target[i+1] == '/' || target[i+1] == '.') {
+				return true
+			}
+		}
 	}
-	return bytes.IndexByte(target, '%') >= 0 || bytes.Contains(target, []byte("//")) || bytes.Contains(target, []byte("/."))
+	return false
 }
 
 // shown is a canonical path as a record keeps it.
