@@ -32,6 +32,9 @@ type Config struct {
 	API  *slack.Client
 	Desk Desk
 	Log  *slog.Logger
+	// Scrub is the outbound guard that answers pass, for they leave by a WebSocket and
+	// not by an HTTP client; see socket.Config.
+	Scrub func([]byte) []byte
 	// Panicked is told of a panic in the desk (for the error tracker); may be nil.
 	Panicked func(any)
 	// HTTPClient dials the WebSocket; nil means one of our own.
@@ -42,8 +45,8 @@ type Config struct {
 	// likewise; 0 means 2.7 s. Slack gives up after 3 s.
 	AnswerWithin time.Duration
 	Now          func() time.Time // nil means time.Now
-	// Socket overrides the connection's timings; API, Handle, Log, HTTPClient and Now
-	// in it are ignored.
+	// Socket overrides the connection's timings; API, Handle, Log, Scrub, HTTPClient
+	// and Now in it are ignored.
 	Socket socket.Config
 }
 
@@ -69,7 +72,7 @@ func New(cfg Config) (*Bot, error) {
 	}
 	b := &Bot{cfg: cfg}
 	sc := cfg.Socket
-	sc.API, sc.Handle, sc.Log, sc.HTTPClient, sc.Now = cfg.API, b.handle, cfg.Log, cfg.HTTPClient, cfg.Now
+	sc.API, sc.Handle, sc.Log, sc.Scrub, sc.HTTPClient, sc.Now = cfg.API, b.handle, cfg.Log, cfg.Scrub, cfg.HTTPClient, cfg.Now
 	keeper, err := socket.New(sc)
 	if err != nil {
 		return nil, err

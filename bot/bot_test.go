@@ -1,6 +1,7 @@
 package bot_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -124,6 +125,20 @@ func TestACommandReachesTheDeskAsARequest(t *testing.T) {
 		t.Error(diff)
 	}
 	s.ExpectNoErrors(t)
+}
+
+func TestAnswersPassTheOutboundGuard(t *testing.T) {
+	t.Parallel()
+	d := &desk{take: func(context.Context, commands.Request) (commands.Answer, error) {
+		return commands.Answer{Outcome: commands.Told, Text: "the value is hunter2-hunter2"}, nil
+	}}
+	s, _ := start(t, d, func(c *bot.Config) {
+		c.Scrub = func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("hunter2-hunter2"), []byte("[redacted]")) }
+	})
+	a := s.User("U0ALICE", "alice").Types(t, s.Channel("devops-alerts"), "/rotate list")
+	if a.Err != "" || a.Text != "the value is [redacted]" {
+		t.Errorf("answer %+v", a)
+	}
 }
 
 func TestARedeliveredCommandCarriesTheSameID(t *testing.T) {

@@ -97,9 +97,6 @@ func (w *world) replica(t *testing.T, id string, opts ...option) *notify.Notifie
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Identify(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	p, err := pagerduty.New(pagerduty.Config{
 		RoutingKey: secret.NewValue(set.routingKey), URL: w.pager.URL(), HTTPClient: client, Timeout: set.timeout,
 	})

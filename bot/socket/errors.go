@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
+	"regexp"
 
 	"github.com/slack-go/slack"
 )
@@ -76,7 +76,7 @@ var (
 func class(err error) string {
 	var (
 		d       departure
-		code    slack.StatusCodeError
+		status  slack.StatusCodeError
 		api     slack.SlackErrorResponse
 		limited *slack.RateLimitedError
 		netErr  net.Error
@@ -88,8 +88,8 @@ func class(err error) string {
 		return "rate limited"
 	case errors.As(err, &api):
 		return word(api.Err)
-	case errors.As(err, &code):
-		return fmt.Sprintf("HTTP %d", code.Code)
+	case errors.As(err, &status):
+		return fmt.Sprintf("HTTP %d", status.Code)
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
 		return "timed out"
 	case errors.As(err, &d) && d.err == nil:
@@ -107,16 +107,13 @@ func unwrapped(err error) error {
 	return err
 }
 
-// word keeps a vendor's code printable and short.
+// code is the shape of Slack's error codes, reasons and types.
+var code = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,39}$`)
+
+// word is Slack's own word, or "unknown" for anything that does not look like one.
 func word(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r == '_' || r == '-' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return -1
-	}, s)
-	if s == "" {
+	if !code.MatchString(s) {
 		return "unknown"
 	}
-	return s[:min(len(s), 40)]
+	return s
 }

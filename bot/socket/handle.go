@@ -52,6 +52,9 @@ func (k *Keeper) handleOne(ctx context.Context, r received) {
 	if !fits {
 		log.Error("answer left out of the acknowledgement: it is larger than Slack takes")
 	}
+	if k.cfg.Scrub != nil {
+		b = k.cfg.Scrub(b)
+	}
 	if !k.acknowledge(ctx, r.from, b) {
 		log.Warn("acknowledgement not delivered: no connection to Slack", "age", k.cfg.Now().Sub(r.Arrived).Round(time.Millisecond))
 	}

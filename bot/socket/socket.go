@@ -41,6 +41,9 @@ type Config struct {
 	// it again. Handle must make whatever it promises durable before it returns.
 	Handle func(ctx context.Context, e Envelope) (ack any, err error)
 	Log    *slog.Logger
+	// Scrub is the outbound guard: every acknowledgement passes it before it is
+	// written. It must leave JSON valid. Nil means that nothing is scrubbed.
+	Scrub func([]byte) []byte
 
 	// HTTPClient dials the WebSocket; nil means one of our own. The time limit is
 	// OpenTimeout.

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
+	"regexp"
 	"time"
 
 	api "github.com/slack-go/slack"
@@ -58,7 +58,7 @@ func classify(doing string, err error) *Error {
 	var (
 		known   *Error
 		limited *api.RateLimitedError
-		code    api.StatusCodeError
+		status  api.StatusCodeError
 		answer  api.SlackErrorResponse
 		netErr  net.Error
 	)
@@ -68,10 +68,10 @@ func classify(doing string, err error) *Error {
 		return known
 	case errors.As(err, &limited):
 		e.Word, e.Wait = "rate limited", max(limited.RetryAfter, time.Second)
-	case errors.As(err, &code):
-		e.Word = fmt.Sprintf("HTTP %d", code.Code)
-		e.Mend = code.Code >= 400 && code.Code < 500 && code.Code != 408 && code.Code != 429
-		e.Unsure = code.Code >= 500
+	case errors.As(err, &status):
+		e.Word = fmt.Sprintf("HTTP %d", status.Code)
+		e.Mend = status.Code >= 400 && status.Code < 500 && status.Code != 408 && status.Code != 429
+		e.Unsure = status.Code >= 500
 	case errors.As(err, &answer):
 		e.Word = word(answer.Err)
 		e.Mend = !passing[answer.Err]
@@ -88,18 +88,15 @@ func classify(doing string, err error) *Error {
 	return e
 }
 
-// word keeps a vendor's code printable and short.
+// code is the shape of Slack's error codes.
+var code = regexp.MustCompile(`^[a-z][a-z0-9_]{1,59}$`)
+
+// word is Slack's code, or "refused" for anything that does not look like one.
 func word(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r == '_' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return -1
-	}, s)
-	if s == "" {
+	if !code.MatchString(s) {
 		return "refused"
 	}
-	return s[:min(len(s), 60)]
+	return s
 }
 
 // Gone reports that the message an edit was meant for is not there any more, or

@@ -28,7 +28,19 @@ func (c *Client) Identify(ctx context.Context) (Identity, error) {
 	return Identity{Team: r.Team, UserID: r.UserID, BotID: r.BotID, URL: r.URL}, nil
 }
 
-// Link is the address of a message for people, "" before Identify has succeeded.
+// learn asks for the workspace's address once Slack is known to answer. Not knowing
+// it costs only a link.
+func (c *Client) learn(ctx context.Context) {
+	c.mu.Lock()
+	known := c.url != ""
+	c.mu.Unlock()
+	if !known {
+		_, _ = c.Identify(ctx)
+	}
+}
+
+// Link is the address of a message for people, "" before the first message was
+// posted or Identify has succeeded.
 func (c *Client) Link(channel, ts string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -76,6 +76,7 @@ func (c *Client) Post(ctx context.Context, channel, thread, token string, m rend
 	if err != nil {
 		return "", classify("posting", err)
 	}
+	c.learn(ctx)
 	return ts, nil
 }
 
