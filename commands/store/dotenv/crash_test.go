@@ -170,7 +170,11 @@ func TestAPausedWriterHoldsUpNobody(t *testing.T) {
 		}
 		done <- err
 	}()
-	<-reached
+	select {
+	case <-reached:
+	case err := <-done:
+		t.Fatalf("the write ended before its fence: %v", err)
+	}
 	s, other := dotenv.New(), store.Ref{File: ref.File, Variable: "Y", Previous: "Y_OLD"}
 	now, err := s.Read(t.Context(), other)
 	if err != nil {

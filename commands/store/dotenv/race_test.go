@@ -57,6 +57,55 @@ func TestWritersNeedNoLock(t *testing.T) {
 	wg.Wait()
 }
 
+// TestAStaleLookIsAConflict: another writer came and went between our look and our
+// copy.
+func TestAStaleLookIsAConflict(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, ".env")
+	if err := errors.Join(os.Chmod(dir, 0o700), os.WriteFile(file, []byte("A=0\nB=0\n"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	s, ref := New(), store.Ref{File: file, Variable: "A"}
+	p, err := openPlace(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	now, err := s.look(p, ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done, err := unlocked(t.Context(), s, store.Ref{File: file, Variable: "B"}, secret.NewValue("1"), "r2", 1); !done || err != nil {
+		t.Fatal(done, err)
+	}
+	c := store.Change{Run: "r1", FenceNumber: 1, Fence: func(context.Context) error { return nil }}
+	if _, err := s.replace(t.Context(), p, ref, c, now, []byte("A=1\nB=0\n")); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("got %v, want %v", err, store.ErrConflict)
+	}
+	if text, _ := os.ReadFile(file); string(text) != "A=0\nB=1\n" {
+		t.Error("the other's write was lost")
+	}
+}
+
+// TestOneNameIsOneWriter: a copy of the same run and number in the way is never
+// taken over, because somebody may be writing it right now.
+func TestOneNameIsOneWriter(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file, mine := filepath.Join(dir, ".env"), filepath.Join(dir, copyName(".env", "r1", 7))
+	if err := errors.Join(os.Chmod(dir, 0o700), os.WriteFile(file, []byte("A=0\n"), 0o600), os.WriteFile(mine, []byte("A="), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	s, ref, want := New(), store.Ref{File: file, Variable: "A"}, secret.NewValue("1")
+	if done, err := unlocked(t.Context(), s, ref, want, "r1", 7); done || !errors.Is(err, store.ErrConflict) {
+		t.Errorf("got %v, %v, want %v", done, err, store.ErrConflict)
+	}
+	if done, err := unlocked(t.Context(), s, ref, want, "r1", 7); !done || err != nil {
+		t.Errorf("the second attempt: %v, %v", done, err)
+	}
+}
+
 // unlocked is Write without its lock.
 func unlocked(ctx context.Context, s *Store, ref store.Ref, want secret.Value, run string, fence int64) (bool, error) {
 	p, err := openPlace(ref.File)
