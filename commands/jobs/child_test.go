@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,7 +19,9 @@ import (
 )
 
 // asChild makes the test binary a process that works runs until its stdin is closed:
-// "kind|address|pause|lease". Only a process of its own can be killed and paused.
+// "kind|address|lease|step|file". At that step it waits until the file exists, so that
+// the test finds it in the middle of an act however slow the machine is. Only a process
+// of its own can be killed and paused.
 const asChild = "REKEY_JOBS_TEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -42,13 +45,21 @@ const stepsOfChild = 8
 func childMain(spec string) error {
 	part := strings.Split(spec, "|")
 	d := database{part[0], part[1]}
-	pause, err := time.ParseDuration(part[2])
+	lease, err := time.ParseDuration(part[2])
 	if err != nil {
 		return err
 	}
-	lease, err := time.ParseDuration(part[3])
+	hold, err := strconv.Atoi(part[3])
 	if err != nil {
 		return err
+	}
+	act := func(step int) {
+		for step == hold {
+			time.Sleep(10 * time.Millisecond)
+			if _, err := os.Stat(part[4]); err == nil {
+				return
+			}
+		}
 	}
 	ctx := context.Background()
 	store, err := d.connect(ctx)
@@ -58,7 +69,7 @@ func childMain(spec string) error {
 	say := func(format string, args ...any) { fmt.Printf(format+"\n", args...) }
 	e, err := jobs.New(ctx, jobs.Config{
 		Store: store, Replica: "child", Exclusive: d.exclusive(), Lease: lease, Beat: lease / 6,
-		Work:    procedure(store, stepsOfChild, pause, say),
+		Work:    procedure(store, stepsOfChild, act, say),
 		Deliver: func(context.Context, string) error { return nil },
 	})
 	if err != nil {
@@ -84,15 +95,15 @@ type child struct {
 	lines chan string
 }
 
-// spawn starts a child whose steps take pause and whose lease is lease.
-func spawn(t *testing.T, d database, pause, lease time.Duration) *child {
+// spawn starts a child that waits at step hold (0: at none) until file exists.
+func spawn(t *testing.T, d database, lease time.Duration, hold int, file string) *child {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatalf("finding the test binary: %v", err)
 	}
 	cmd := exec.Command(exe)
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s|%s|%s|%s", asChild, d.kind, d.addr, pause, lease))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s|%s|%s|%d|%s", asChild, d.kind, d.addr, lease, hold, file))
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -147,5 +158,12 @@ func (c *child) signal(s syscall.Signal) {
 	c.t.Helper()
 	if err := c.cmd.Process.Signal(s); err != nil {
 		c.t.Fatalf("sending %s to the child: %v", s, err)
+	}
+}
+
+func touch(t *testing.T, file string) {
+	t.Helper()
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatalf("creating a file: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package jobs_test
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,25 +24,22 @@ func TestAKilledProcessIsReplaced(t *testing.T) {
 		if err != nil {
 			t.Fatalf("building the clerk: %v", err)
 		}
-		first := spawn(t, d, 100*time.Millisecond, theLease)
+		first := spawn(t, d, theLease, 3, "never")
 		submit(t, store, clerk, "r-1")
 		first.expect("acting 3")
+		var second *child
 		if d.kind == onPostgres { // the other replica has been there all along
-			second := spawn(t, d, 100*time.Millisecond, theLease)
-			first.signal(syscall.SIGKILL)
-			killed := time.Now()
-			second.expect("claimed r-1")
-			t.Logf("taken over %s after SIGKILL", time.Since(killed).Round(time.Millisecond))
-			second.expect("finished r-1")
-		} else {
-			first.signal(syscall.SIGKILL)
-			killed := time.Now()
-			_ = first.cmd.Wait()
-			second := spawn(t, d, 100*time.Millisecond, theLease)
-			second.expect("claimed r-1")
-			t.Logf("gone on %s after SIGKILL, the new process's start included", time.Since(killed).Round(time.Millisecond))
-			second.expect("finished r-1")
+			second = spawn(t, d, theLease, 0, "")
 		}
+		first.signal(syscall.SIGKILL)
+		killed := time.Now()
+		if d.kind == onSQLite {
+			_ = first.cmd.Wait()
+			second = spawn(t, d, theLease, 0, "")
+		}
+		second.expect("claimed r-1")
+		t.Logf("gone on %s after SIGKILL", time.Since(killed).Round(time.Millisecond))
+		second.expect("finished r-1")
 		wholeProcedure(t, store, "r-1", stepsOfChild)
 		// The heir got a wake-up of its own: what the dead process does to its old one,
 		// should it turn out to be alive, touches nobody.
@@ -78,7 +76,7 @@ func TestARunSurvivesLostConnections(t *testing.T) {
 	d := fresh(t, onPostgres)
 	store, saboteur := d.open(t), d.open(t)
 	var said lines
-	e := start(t, jobs.Config{Store: store, Work: procedure(store, 10, 50*time.Millisecond, said.say)})
+	e := start(t, jobs.Config{Store: store, Work: procedure(store, 10, taking(50*time.Millisecond), said.say)})
 	submit(t, store, e, "r-1")
 	for range 5 {
 		time.Sleep(150 * time.Millisecond)
@@ -96,7 +94,8 @@ func TestAPausedProcessCanNeitherCommitNorAct(t *testing.T) {
 	t.Parallel()
 	d := fresh(t, onPostgres)
 	store := d.open(t)
-	paused := spawn(t, d, 300*time.Millisecond, theLease)
+	goOn := filepath.Join(t.TempDir(), "go on")
+	paused := spawn(t, d, theLease, 2, goOn)
 	clerk, err := jobs.InsertOnly(t.Context(), jobs.Config{Store: store})
 	if err != nil {
 		t.Fatalf("building the clerk: %v", err)
@@ -110,7 +109,7 @@ func TestAPausedProcessCanNeitherCommitNorAct(t *testing.T) {
 	var said lines
 	claimed := make(chan ledger.Run, 1)
 	release := make(chan struct{})
-	rest := procedure(store, stepsOfChild, time.Millisecond, said.say)
+	rest := procedure(store, stepsOfChild, taking(time.Millisecond), said.say)
 	heir := start(t, jobs.Config{Store: store, Work: func(ctx context.Context, r ledger.Run) error {
 		claimed <- r
 		<-release // hold the run until the paused process has had its say
@@ -122,6 +121,7 @@ func TestAPausedProcessCanNeitherCommitNorAct(t *testing.T) {
 		t.Errorf("the heir starts after step %s, want 1: step 2 was never committed", r.Memo)
 	}
 
+	touch(t, goOn)
 	paused.signal(syscall.SIGCONT)
 	if got := paused.expect("refused"); got != "refused result 2: fenced" {
 		t.Errorf("the paused process said %q; its commit must be fenced", got)
@@ -159,11 +159,13 @@ func TestAPausedProcessWithTheDatabaseToItselfGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatalf("building the clerk: %v", err)
 	}
-	paused := spawn(t, d, 100*time.Millisecond, 600*time.Millisecond)
+	goOn := filepath.Join(t.TempDir(), "go on")
+	paused := spawn(t, d, 600*time.Millisecond, 2, goOn)
 	submit(t, store, clerk, "r-1")
 	paused.expect("acting 2")
 	paused.signal(syscall.SIGSTOP)
 	time.Sleep(1500 * time.Millisecond) // longer than its lease
+	touch(t, goOn)
 	paused.signal(syscall.SIGCONT)
 	paused.expect("finished r-1")
 	wholeProcedure(t, store, "r-1", stepsOfChild)
@@ -215,7 +217,7 @@ func TestWorkIsCancelledBeforeALeaseThatCannotBeRenewedRunsOut(t *testing.T) {
 	store := d.open(t)
 	began := make(chan struct{}, 10)
 	ended := make(chan error, 10)
-	e := start(t, jobs.Config{Store: store, Work: func(ctx context.Context, r ledger.Run) error {
+	e := start(t, jobs.Config{Store: store, Lease: theLease, Work: func(ctx context.Context, r ledger.Run) error {
 		if r.Fence > 1 {
 			return finish(store)(ctx, r)
 		}

@@ -41,6 +41,18 @@ func (e *Engine) deliverOnce(ep *epoch, seat *seat, w wake) (again bool) {
 	}
 	err = e.shielded(ep, w, func(ctx context.Context) error { return e.cfg.Deliver(ctx, w.id) })
 	rung := e.guard.close(seat)
+	if err == nil {
+		// The ordinary case costs no write: sent, and released by Deliver itself. What
+		// is wanted from now on brings a wake-up of its own.
+		after, open, err := e.look(ep, w)
+		if err != nil {
+			return true
+		}
+		if !open && after.Holder != ep.id {
+			e.failures.record(w, false)
+			return false
+		}
+	}
 	lost := e.settle(ep, w, func(ctx context.Context, tx ledger.Tx) (next, error) {
 		d, txErr := tx.Delivery(ctx, w.id)
 		if txErr != nil {

@@ -21,7 +21,7 @@ func TestARunIsWorkedToItsEnd(t *testing.T) {
 	onBoth(t, func(t *testing.T, d database) {
 		store := d.open(t)
 		var said lines
-		e := start(t, jobs.Config{Store: store, Exclusive: d.exclusive(), Work: procedure(store, 3, 0, said.say)})
+		e := start(t, jobs.Config{Store: store, Exclusive: d.exclusive(), Work: procedure(store, 3, taking(0), said.say)})
 		submit(t, store, e, "r-1")
 		wholeProcedure(t, store, "r-1", 3)
 		eventually(t, "the run is released", func() bool { return getRun(t, store, "r-1").Holder == "" })
@@ -205,8 +205,14 @@ func order(t testing.TB, store ledger.Store, e *jobs.Engine, id string, wanted i
 	})
 }
 
-// send is Deliver that sends to nobody and records what was wanted when it claimed.
+// send is Deliver that sends to nobody: it records what was wanted when it claimed and
+// lets go in the same transaction.
 func send(ctx context.Context, store ledger.Store, id string, during ...func()) error {
+	return deliver(ctx, store, id, true, during...)
+}
+
+// deliver is send that leaves the letting go to the engine unless release is set.
+func deliver(ctx context.Context, store ledger.Store, id string, release bool, during ...func()) error {
 	var d ledger.Delivery
 	err := store.Update(ctx, func(ctx context.Context, tx ledger.Tx) (err error) {
 		d, err = tx.ClaimDelivery(ctx, id, jobs.ReplicaID(ctx))
@@ -221,7 +227,10 @@ func send(ctx context.Context, store ledger.Store, id string, during ...func()) 
 	return store.Update(ctx, func(ctx context.Context, tx ledger.Tx) error {
 		done := d
 		done.Sent, done.SentAt = d.Wanted, time.Now().UTC()
-		return tx.UpdateDelivery(ctx, &done)
+		if err := tx.UpdateDelivery(ctx, &done); err != nil || !release || done.Sent < done.Wanted {
+			return err
+		}
+		return tx.ReleaseDelivery(ctx, id, done.Holder, done.Fence)
 	})
 }
 
@@ -241,7 +250,7 @@ func TestADeliveryWaitsAsLongAsItIsAskedTo(t *testing.T) {
 			if len(calls) == 1 {
 				return fmt.Errorf("posting to the channel: %w", busy(wait))
 			}
-			return send(ctx, store, id)
+			return deliver(ctx, store, id, false)
 		}})
 		order(t, store, e, "r-1/board", 1)
 		eventually(t, "the delivery is sent", func() bool { return getDelivery(t, store, "r-1/board").Sent == 1 })
@@ -281,7 +290,7 @@ func TestStoppingHandsOver(t *testing.T) {
 				acting <- struct{}{}
 			}
 		}
-		first := start(t, jobs.Config{Store: store, Exclusive: d.exclusive(), Work: procedure(store, 8, 100*time.Millisecond, say)})
+		first := start(t, jobs.Config{Store: store, Exclusive: d.exclusive(), Work: procedure(store, 8, taking(100*time.Millisecond), say)})
 		submit(t, store, first, "r-1")
 		receive(t, "the work begins", acting)
 		stop(t, first)
@@ -296,7 +305,7 @@ func TestStoppingHandsOver(t *testing.T) {
 		}); err != nil || len(replicas) != 0 {
 			t.Errorf("%d replicas are left (%v), want none", len(replicas), err)
 		}
-		start(t, jobs.Config{Store: store, Exclusive: d.exclusive(), Work: procedure(store, 8, 0, said.say)})
+		start(t, jobs.Config{Store: store, Exclusive: d.exclusive(), Work: procedure(store, 8, taking(0), said.say)})
 		wholeProcedure(t, store, "r-1", 8)
 	})
 }
@@ -458,19 +467,10 @@ func TestTwoThousandDeliveriesAreSentOnceEach(t *testing.T) {
 			})
 		}})
 		began := time.Now()
-		update(t, store, func(ctx context.Context, tx ledger.Tx) error {
-			for i := range n {
-				id := fmt.Sprintf("r-1/%d", i)
-				if _, err := tx.PutDelivery(ctx, ledger.Delivery{ID: id, Run: "r-1", Kind: "thread", Wanted: 1, CreatedAt: time.Now().UTC()}); err != nil {
-					return err
-				}
-				if err := e.EnqueueDelivery(ctx, tx, id, time.Time{}); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		eventuallyWithin(t, 2*time.Minute, "all are sent", func() bool {
+		for i := range n {
+			order(t, store, e, fmt.Sprintf("r-1/%d", i), 1)
+		}
+		eventuallyWithin(t, 10*time.Minute, "all are sent", func() bool {
 			mu.Lock()
 			defer mu.Unlock()
 			return len(sent) == n
