@@ -47,7 +47,7 @@ func Topics() []Topic {
 			Usage:   "/rotate help",
 			Meaning: "Shows this.",
 			Example: "/rotate help",
-			CLI:     "rekey help",
+			CLI:     "rekey --help",
 		},
 	}
 }

@@ -171,12 +171,28 @@ func unclear(cat *secret.Catalogue, req commands.Request, sec secret.Secret, env
 	if req.Mode != commands.Routine && req.Mode != commands.Compromised {
 		return refuse(Unclear, fmt.Sprintf("Say whether %s is compromised or this is routine: /rotate %s compromised", sec.Name, sec.Name))
 	}
-	first, _, _ := strings.Cut(req.Reason, " ")
-	other, ok := cat.Environment(strings.Trim(first, ".,:;"))
-	if req.Environment == "" && first != "" && ok && other.Name != env.Name {
-		return refuse(Unclear, fmt.Sprintf("Is %s to be rotated in %s or in %s? Type: /rotate %s %s in %s", sec.Name, env.Name, other.Name, sec.Name, req.Mode, other.Name))
+	// The command line has no "in ENV" between its words, so that one typed from
+	// habit arrives as the beginning of the reason.
+	words := strings.Fields(req.Reason)
+	if len(words) > 1 && strings.EqualFold(words[0], "in") {
+		words = words[1:]
+	}
+	if req.Environment != "" || len(words) == 0 {
+		return Decision{Allowed: true}
+	}
+	other, ok := cat.Environment(strings.Trim(words[0], ".,:;"))
+	if ok && other.Name != "" && other.Name != env.Name {
+		return refuse(Unclear, fmt.Sprintf("Is %s to be rotated in %s or in %s? %s", sec.Name, env.Name, other.Name, inOther(req, sec, other)))
 	}
 	return Decision{Allowed: true}
+}
+
+// inOther is the whole command for the environment that the reason names.
+func inOther(req commands.Request, sec secret.Secret, other secret.Environment) string {
+	if req.Actor.Via == "cli" {
+		return fmt.Sprintf("Type: rekey rotate %s %s --env %s", sec.Name, req.Mode, other.Name)
+	}
+	return fmt.Sprintf("Type: /rotate %s %s in %s", sec.Name, req.Mode, other.Name)
 }
 
 func unknownSecret(cat *secret.Catalogue, req commands.Request) Decision {

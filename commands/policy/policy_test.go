@@ -83,6 +83,8 @@ func TestDecide(t *testing.T) {
 		{"an environment of nothing", with(rotate(resp, "REVALIDATE_SECRET"), func(r *commands.Request) { r.Environment = "CI" }), UnknownEnvironment, true, "because in"},
 		{"not in that environment", with(rotate(resp, "ANALYTICS_SECRET"), func(r *commands.Request) { r.Environment = "staging" }), NotThere, true, "only in production"},
 		{"an environment as the reason", with(rotate(resp, "REVALIDATE_SECRET"), func(r *commands.Request) { r.Reason = "staging, found it" }), Unclear, true, "in staging"},
+		{"an environment typed from habit", with(rotate(cli, "REVALIDATE_SECRET"), func(r *commands.Request) { r.Reason = "in staging found it" }), Unclear, true, "rekey rotate REVALIDATE_SECRET compromised --env staging"},
+		{"punctuation as the reason", with(rotate(resp, "REVALIDATE_SECRET"), func(r *commands.Request) { r.Reason = "... found it" }), Allowed, true, ""},
 		{"the default environment as the reason", with(rotate(resp, "REVALIDATE_SECRET"), func(r *commands.Request) { r.Reason = "production broke" }), Allowed, true, ""},
 		{"no mode", with(rotate(resp, "REVALIDATE_SECRET"), func(r *commands.Request) { r.Mode = "" }), Unclear, true, "compromised or this is routine"},
 		{"what people rotate", rotate(resp, "DATABASE_URL"), ByHand, true, "How: Create a second user. Its owner is DBA. To look for misuse meanwhile: /audit-secret DATABASE_URL in production"},

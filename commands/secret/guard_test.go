@@ -199,7 +199,7 @@ func TestGuardedWriterAtEverySplit(t *testing.T) {
 	text := "before " + v + " after\nsecond line " + v
 	want := "before [redacted] after\nsecond line [redacted]"
 	for i := range len(text) {
-		for j := i; j < len(text); j += 7 {
+		for j := i; j < len(text); j += 13 {
 			var b bytes.Buffer
 			w := g.Writer(&b)
 			for _, part := range []string{text[:i], text[i:j], text[j:]} {

@@ -51,7 +51,7 @@ func TestMaskTokensMasksWhatIsGenerated(t *testing.T) {
 	source := rand.NewChaCha8([32]byte{3})
 	for _, g := range []Generator{Hex32, Base6432, Django} {
 		missed := 0
-		for range 2_000 {
+		for range 400 {
 			v, err := Generate(g, source)
 			if err != nil {
 				t.Fatal(err)
@@ -61,7 +61,7 @@ func TestMaskTokensMasksWhatIsGenerated(t *testing.T) {
 			}
 		}
 		if missed > 0 {
-			t.Errorf("%s: %d of 2000 stayed whole", g, missed)
+			t.Errorf("%s: %d of 400 stayed whole", g, missed)
 		}
 	}
 }
