@@ -72,6 +72,14 @@ type Store interface {
 	// When ctx ends before the commit was sent the changes are rolled back and the
 	// error wraps ErrNotStarted; when it ends during the commit it wraps
 	// ErrUnknownOutcome.
+	//
+	// fn runs on the caller's goroutine and must wait for nothing but tx: the callers
+	// behind it wait for fn. It must not call Update. A panic in it is answered as a
+	// *PanicError. A statement of tx that failed ends the transaction, even when fn
+	// answers nil; the sentinels (ErrBusy, ErrFenced …) do not. A database that
+	// cannot be reached is tried again until ctx ends, at most 30 s. Update returns
+	// at ctx's end, or up to 250 ms later to learn the result of a commit under way.
+	// Every error but ErrUnknownOutcome means that nothing was recorded.
 	Update(ctx context.Context, fn func(ctx context.Context, tx Tx) error) error
 	// View runs fn in a read-only transaction on one consistent snapshot.
 	View(ctx context.Context, fn func(ctx context.Context, tx Tx) error) error
@@ -102,7 +110,8 @@ type Tx interface {
 	Request(ctx context.Context, id string) (Request, error)
 
 	// InsertRun adds a run; ErrBusy when an unfinished rotation of the same
-	// secret and environment exists (a unique index decides, across replicas).
+	// secret and environment exists (a unique index decides, across replicas),
+	// ErrDuplicate when the id is taken.
 	InsertRun(ctx context.Context, r Run) error
 	// Run finds a run; ErrNotFound.
 	Run(ctx context.Context, id string) (Run, error)
@@ -112,7 +121,9 @@ type Tx interface {
 	// when another live replica (or this one, in another job) holds it.
 	ClaimRun(ctx context.Context, id, replica string) (Run, error)
 	// UpdateRun writes a run back; ErrFenced unless r.Fence and r.Holder still
-	// match. It raises Version by one, in the row and in *r.
+	// match. It raises Version by one, in the row and in *r. ID, Kind, Secret,
+	// Environment and CreatedAt are never changed. ErrBusy when it would revive a
+	// finished rotation beside another; that one does end the transaction.
 	UpdateRun(ctx context.Context, r *Run) error
 	// ReleaseRun clears the holder of a claimed run; ErrFenced as UpdateRun.
 	ReleaseRun(ctx context.Context, id, replica string, fence int64) error
@@ -125,7 +136,7 @@ type Tx interface {
 
 	// PutDelivery inserts a delivery; where its ID exists it raises Wanted to the
 	// larger of the two and keeps the rest. queued reports whether a job is needed:
-	// the row is new or had nothing left to send.
+	// the row is new, or was raised and had nothing left to send before.
 	PutDelivery(ctx context.Context, d Delivery) (queued bool, err error)
 	// Delivery finds a delivery; ErrNotFound.
 	Delivery(ctx context.Context, id string) (Delivery, error)

@@ -87,7 +87,7 @@ rm -rf "$3"`
 
 // lifeline is the test binary's end of the guardian's pipe. It is kept here so that
 // the garbage collector does not close it.
-var lifeline *os.File
+var lifeline *os.File //nolint:unused // being held is its use
 
 func start() (string, error) {
 	initdb, err := tool("initdb")

@@ -75,7 +75,7 @@ func (d database) Begin(ctx context.Context) (sqlstore.Transaction, error) {
 	tx, err := d.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: fmt.Sprintf(
 		"begin isolation level read committed; set local statement_timeout = %d; set local lock_timeout = %d; "+
 			"set local idle_in_transaction_session_timeout = %d",
-		limit.Milliseconds(), (lockTimeout/2 + rand.N(lockTimeout)).Milliseconds(), idleTimeout.Milliseconds())})
+		limit.Milliseconds(), (lockTimeout/2 + rand.N(lockTimeout)).Milliseconds(), idleTimeout.Milliseconds())}) //nolint:gosec // jitter is no secret
 	if err != nil {
 		return nil, err
 	}
