@@ -128,7 +128,11 @@ func (svc *service) handler() http.Handler {
 	})
 }
 
-func workerOf(r *http.Request) *worker { return r.Context().Value(workerKey{}).(*worker) }
+// workerOf answers the worker that handler gave every request.
+func workerOf(r *http.Request) *worker {
+	w, _ := r.Context().Value(workerKey{}).(*worker)
+	return w
+}
 
 // proof answers a challenge; see secret.Challenge.
 func (svc *service) proof(w http.ResponseWriter, r *http.Request) {

@@ -88,14 +88,14 @@ func Run(ctx context.Context, argv []string, timeout time.Duration) (output stri
 	if ctx.Err() != nil {
 		return output, ctx.Err()
 	}
-	return output, explain(argv[0], err, limited, timeout)
+	return output, explain(argv[0], err, limited.Err() != nil, timeout)
 }
 
-func explain(name string, err error, limited context.Context, timeout time.Duration) error {
+func explain(name string, err error, late bool, timeout time.Duration) error {
 	e := &Error{Command: filepath.Base(name), Code: -1}
 	var exit *exec.ExitError
 	switch {
-	case limited.Err() != nil:
+	case late:
 		e.TimedOut = timeout
 	case errors.As(err, &exit):
 		e.Code = exit.ExitCode()
