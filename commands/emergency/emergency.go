@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"rekey/audit"
@@ -70,6 +71,9 @@ func (e *Engine) Work(ctx context.Context, run ledger.Run) error {
 		if err == nil {
 			err = e.cfg.Rotator.Sweep(ctx, subject)
 		}
+		if err == nil {
+			subject.Ended, err = e.endedBadly(ctx, run)
+		}
 		if err != nil {
 			return e.giveUp(ctx, j, err)
 		}
@@ -94,6 +98,23 @@ func (e *Engine) Work(ctx context.Context, run ledger.Run) error {
 			return nil
 		}
 	}
+}
+
+// endedBadly lists earlier runs of the same secret that may have left something
+// behind.
+func (e *Engine) endedBadly(ctx context.Context, run ledger.Run) ([]string, error) {
+	var ids []string
+	err := e.cfg.Store.View(ctx, func(ctx context.Context, tx ledger.Tx) error {
+		runs, err := tx.Runs(ctx, ledger.RunFilter{Secret: run.Secret, Environment: run.Environment, Kind: ledger.KindRotate})
+		ids = nil
+		for _, r := range runs {
+			if r.State.Final() && r.State != ledger.Succeeded {
+				ids = append(ids, r.ID)
+			}
+		}
+		return err
+	})
+	return ids, err
 }
 
 // plan records the steps of a fresh run.
@@ -155,7 +176,9 @@ func (e *Engine) step(ctx context.Context, j *journal.Journal, subject rotate.Su
 		}
 		r.WakeAt = time.Time{}
 	}}
-	if step.Kind == rotate.KindTest || step.Kind == rotate.KindProve {
+	// The board shows what each step saw; the thread keeps the one proof that
+	// matters, and every failure.
+	if step.Kind == rotate.KindProve {
 		c.Tell = append(c.Tell, thread(step))
 	}
 	return j.Settle(ctx, step, ledger.StepDone, res.Note, c)
@@ -189,20 +212,10 @@ func (e *Engine) failed(ctx context.Context, j *journal.Journal, subject rotate.
 			}
 		},
 	}
-	// On the way back the remaining steps go on; on the way forward they fall away,
-	// except for the reading of evidence, which is wanted whatever became of the rest.
-	onTheWayBack := rotate.OnTheWayBack(step)
-	again := false
-	for _, s := range before {
-		if onTheWayBack || s.State != ledger.StepPending {
-			continue
-		}
-		again = again || s.Kind == kindAudit
-		s.State = ledger.StepSkipped
-		c.Steps = append(c.Steps, s)
-	}
+	// The evidence is wanted whatever became of the rest, after the way back.
+	c.Steps = append(c.Steps, way.Dropped...)
 	c.Steps = append(c.Steps, way.Steps...)
-	if again {
+	if slices.ContainsFunc(way.Dropped, func(s ledger.Step) bool { return s.Kind == kindAudit }) {
 		c.Steps = append(c.Steps, auditStep(step.Run, len(before)+len(way.Steps)))
 	}
 	return j.Settle(ctx, step, ledger.StepFailed, fault.Sentence, c)
@@ -247,7 +260,7 @@ func (e *Engine) end(ctx context.Context, j *journal.Journal) error {
 	state := rotate.Outcome(j.Steps())
 	c := journal.Change{
 		Entry: ledger.Entry{Actor: "rekey", Action: run.Kind + ".ended", Why: run.Reason, Result: string(state)},
-		Tell:  []journal.Notice{{Kind: journal.Reply, Name: journal.Reply}},
+		Tell:  e.reply(run),
 		Amend: func(r *ledger.Run) {
 			r.State, r.EndedAt, r.WakeAt = state, e.cfg.Now(), time.Time{}
 		},
@@ -273,11 +286,20 @@ func (e *Engine) giveUp(ctx context.Context, j *journal.Journal, err error) erro
 	}
 	return j.Commit(ctx, journal.Change{
 		Entry: ledger.Entry{Actor: "rekey", Action: j.Run().Kind + ".ended", Result: string(ledger.Failed), Detail: map[string]string{"problem": fault.Sentence}},
-		Tell:  []journal.Notice{pageTrigger(), {Kind: journal.Reply, Name: journal.Reply}},
+		Tell:  append(e.reply(j.Run()), pageTrigger()),
 		Amend: func(r *ledger.Run) {
 			r.State, r.Problem, r.Paged, r.EndedAt = ledger.Failed, sentence(fault.Sentence), true, e.cfg.Now()
 		},
 	})
+}
+
+// reply tells the person who asked, where they asked, unless they see the board
+// there.
+func (e *Engine) reply(run ledger.Run) []journal.Notice {
+	if run.ReplyTo == "" || run.ReplyTo == e.cfg.Catalogue.Slack.Channel {
+		return nil
+	}
+	return []journal.Notice{{Kind: journal.Reply, Name: journal.Reply}}
 }
 
 func pageTrigger() journal.Notice {

@@ -1,6 +1,8 @@
 package rotate
 
 import (
+	"slices"
+
 	"rekey/commands/secret"
 	"rekey/commands/store"
 	"rekey/commands/verify"
@@ -44,13 +46,27 @@ func desired(u secret.Use, stage string, e store.Escrow) (want store.State, from
 }
 
 // holds compares the values of two states. Previous counts only where the consumer
-// has a variable for it, and at the first write whatever it held before is
-// overwritten: an older overlap that nobody cleared must not block a rotation.
-func holds(u secret.Use, have, want store.State, ignorePrevious bool) bool {
-	if !have.Current.Equal(want.Current) {
-		return false
+// has a variable for it.
+func holds(u secret.Use, have, want store.State) bool {
+	return have.Current.Equal(want.Current) && (u.Previous == "" || have.Previous.Equal(want.Previous))
+}
+
+// known reports whether a copy may be written in a stage: it holds what is wanted
+// already, or a state the stage comes from. The first stage comes from any state in
+// which the old value works: what else an earlier overlap or a run that failed left
+// accepted ends here.
+func known(u secret.Use, stage string, have store.State, e store.Escrow) bool {
+	want, from := desired(u, stage, e)
+	if holds(u, have, want) {
+		return true
 	}
-	return u.Previous == "" || ignorePrevious || have.Previous.Equal(want.Previous)
+	if stage == StagePublish && !signs(u) && have.Previous.Equal(e.Old) {
+		return true
+	}
+	if stage == StagePublish || stage == StageSwitch && !accepts(u) {
+		return have.Current.Equal(e.Old)
+	}
+	return slices.ContainsFunc(from, func(f store.State) bool { return holds(u, have, f) })
 }
 
 // accepting answers what a consumer that accepts must say to signed requests in a

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"rekey/audit/ledger"
@@ -54,25 +53,9 @@ func (r *Rotator) check(ctx context.Context, s Subject, step ledger.Step) (Resul
 	if err != nil {
 		return Result{}, err
 	}
-	var current secret.Value
-	var leftover []string
-	for _, u := range s.Place.Uses {
-		have, err := st.Read(ctx, s.ref(u))
-		if err != nil {
-			return Result{}, placeFault(u, err)
-		}
-		if current.IsZero() {
-			current = have.Current
-		}
-		if have.Current.IsZero() {
-			return Result{}, faultf("%s has no value for %s; put the value in use there first", s.consumer(u).EnvFile, u.Variable)
-		}
-		if !have.Current.Equal(current) {
-			return Result{}, faultf("%s and %s hold different values of %s; make them agree first", s.Place.Uses[0].Consumer, u.Consumer, s.Secret.Name)
-		}
-		if !have.Previous.IsZero() {
-			leftover = append(leftover, u.Consumer)
-		}
+	current, leftover, err := r.current(ctx, st, s)
+	if err != nil {
+		return Result{}, err
 	}
 	r.learn(s, "live", current)
 	note, err := r.askAll(ctx, s, "", store.Escrow{Old: current})
@@ -80,9 +63,41 @@ func (r *Rotator) check(ctx context.Context, s Subject, step ledger.Step) (Resul
 		return Result{Note: note}, err
 	}
 	if len(leftover) > 0 {
-		note += fmt.Sprintf(" An older value was still accepted by %s; it ends now.", strings.Join(leftover, ", "))
+		note += fmt.Sprintf(" A second value was still accepted by %s; it ends now.", strings.Join(leftover, ", "))
 	}
 	return Result{Note: note, Fingerprints: r.fingerprints(s, "live", current)}, nil
+}
+
+// current finds the value in use: the one that everybody signs with and everybody
+// who accepts accepts. It names the consumers that accept another one beside it.
+func (r *Rotator) current(ctx context.Context, st store.Store, s Subject) (current secret.Value, leftover []string, err error) {
+	states := make([]store.State, len(s.Place.Uses))
+	first := ""
+	for i, u := range s.Place.Uses {
+		if states[i], err = st.Read(ctx, s.ref(u)); err != nil {
+			return current, nil, placeFault(u, err)
+		}
+		if !signs(u) {
+			continue
+		}
+		if states[i].Current.IsZero() {
+			return current, nil, faultf("%s has no value for %s; put the value in use there first", s.consumer(u).EnvFile, u.Variable)
+		}
+		if !current.IsZero() && !states[i].Current.Equal(current) {
+			return current, nil, faultf("%s and %s sign with different values of %s; make them agree first", first, u.Consumer, s.Secret.Name)
+		}
+		current, first = states[i].Current, u.Consumer
+	}
+	for i, u := range s.Place.Uses {
+		have := states[i]
+		if !have.Current.Equal(current) && !have.Previous.Equal(current) {
+			return current, nil, faultf("%s does not hold the value of %s that %s signs with; make them agree first", s.consumer(u).EnvFile, s.Secret.Name, first)
+		}
+		if !have.Previous.IsZero() {
+			leftover = append(leftover, u.Consumer)
+		}
+	}
+	return current, leftover, nil
 }
 
 // create makes the new value and stores it, with the old one, beside the first
@@ -92,9 +107,16 @@ func (r *Rotator) create(ctx context.Context, s Subject) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	have, err := st.Read(ctx, s.home())
+	current, _, err := r.current(ctx, st, s)
 	if err != nil {
-		return Result{}, placeFault(s.Place.Uses[0], err)
+		return Result{}, err
+	}
+	// The values of runs that failed are worthless by now: every service was just
+	// proven to run on the present value.
+	for _, run := range s.Ended {
+		if err := st.Discard(ctx, s.home(), run); err != nil {
+			return Result{}, placeFault(s.Place.Uses[0], err)
+		}
 	}
 	fresh, err := secret.Generate(s.Secret.Generator, r.cfg.Rand)
 	if err != nil {
@@ -104,7 +126,7 @@ func (r *Rotator) create(ctx context.Context, s Subject) (Result, error) {
 		return Result{}, &Fault{Sentence: fmt.Sprintf("the generator %s is too weak here: %v", s.Secret.Generator, err), Err: err}
 	}
 	r.learn(s, "pending", fresh)
-	kept, err := st.Deposit(ctx, s.home(), store.Escrow{Run: s.Run.ID, Old: have.Current, New: fresh}, s.Still)
+	kept, err := st.Deposit(ctx, s.home(), store.Escrow{Run: s.Run.ID, Old: current, New: fresh}, s.Still)
 	if err != nil {
 		if lost(err) {
 			return Result{}, err
@@ -155,15 +177,13 @@ func (r *Rotator) write(ctx context.Context, s Subject, u secret.Use, step ledge
 	if err != nil {
 		return err
 	}
-	want, from := desired(u, step.Stage, e)
+	want, _ := desired(u, step.Stage, e)
 	for attempt := 1; ; attempt++ {
 		have, err := st.Read(ctx, s.ref(u))
 		if err != nil {
 			return placeFault(u, err)
 		}
-		first := step.Stage == StagePublish || (step.Stage == StageSwitch && u.Role == secret.Signs)
-		known := holds(u, have, want, false) || slices.ContainsFunc(from, func(f store.State) bool { return holds(u, have, f, first) })
-		if !known {
+		if !known(u, step.Stage, have, e) {
 			return faultf("%s holds a value of %s that is neither the old nor the new one: somebody else is changing it; settle that first", s.consumer(u).EnvFile, u.Variable)
 		}
 		_, err = st.Write(ctx, s.ref(u), store.Change{

@@ -44,6 +44,8 @@ func Plan(s Subject) []ledger.Step {
 
 // WayBack is what follows a step that failed.
 type WayBack struct {
+	// Dropped are steps that will not be done any more, already marked as skipped.
+	Dropped []ledger.Step
 	// Steps are to be done next. None when there is nothing to go back to.
 	Steps []ledger.Step
 	// Says completes the fault for people: what rekey does about it.
@@ -51,56 +53,89 @@ type WayBack struct {
 }
 
 // Back plans the way back after failed, from what was really begun: steps that were
-// never begun have nothing to undo. Failing on the way back has no way back.
+// never begun have nothing to undo. serving is Fault.Serving.
 func Back(s Subject, steps []ledger.Step, failed ledger.Step, serving bool) WayBack {
 	if OnTheWayBack(failed) {
-		return WayBack{Says: "rekey goes on with the other services; a person must look at this one."}
+		return backFailed(steps, failed)
 	}
+	w := WayBack{Dropped: drop(steps, func(ledger.Step) bool { return true })}
 	p := planner{run: s.Run.ID, next: len(steps)}
 	begun := func(u secret.Use, stage string) bool {
 		return slices.ContainsFunc(steps, func(st ledger.Step) bool {
 			return st.Kind == KindSet && st.Stage == stage && st.Consumer == u.Consumer && st.State != ledger.StepPending
 		})
 	}
-	switch failed.Stage {
-	case StagePublish, StageSwitch:
-		// Those who sign go back first and prove it; only then may anybody stop
-		// accepting the new value.
-		for _, u := range s.Place.Uses {
-			if signs(u) && begun(u, StageSwitch) {
-				p.add(KindSet, StageUnswitch, u.Consumer, "Put the old value back into "+u.Consumer)
-				p.add(KindTest, StageUnswitch, u.Consumer, "Prove that "+u.Consumer+" runs on the old value")
-			}
-		}
-		for _, u := range s.Place.Uses {
-			if accepts(u) && begun(u, StagePublish) {
-				p.add(KindSet, StageRollback, u.Consumer, "Take the new value out of "+u.Consumer)
-				p.add(KindTest, StageRollback, u.Consumer, "Prove that "+u.Consumer+" accepts the old value alone")
-			}
-		}
-		p.add(KindFinish, StageRollback, "", "Forget the new value")
-		return WayBack{Steps: p.steps, Says: "rekey goes back to the old value."}
-	case StageRetire:
-		if serving {
-			return WayBack{Says: "Everything runs on the new value and serves, but the old one is not proven dead."}
-		}
+	switch {
+	case failed.Stage == StagePublish || failed.Stage == StageSwitch:
+		p.toOld(s, begun)
+		w.Says = "rekey goes back to the old value."
+	case failed.Stage == StageRetire && failed.Kind == KindCheck:
+		w.Says = "Both values stay valid; nothing more was changed."
+	case failed.Stage == StageRetire && serving:
+		w.Says = "Everything runs on the new value and serves, but the old one is not proven dead."
+	case failed.Stage == StageRetire:
 		for _, u := range s.Place.Uses {
 			if accepts(u) && begun(u, StageRetire) {
 				p.add(KindSet, StageRestore, u.Consumer, "Let "+u.Consumer+" accept both values again")
 				p.add(KindTest, StageRestore, u.Consumer, "Prove that "+u.Consumer+" serves")
 			}
 		}
-		return WayBack{Steps: p.steps, Says: "rekey lets both values be accepted again, so that traffic is served."}
-	}
-	switch failed.Kind {
-	case KindCheck:
-		return WayBack{Says: "Nothing was changed."}
-	case KindCreate:
+		w.Says = "rekey lets both values be accepted again, so that traffic is served."
+	case failed.Kind == KindCheck:
+		w.Says = "Nothing was changed."
+	case failed.Kind == KindCreate:
 		p.add(KindFinish, StageRollback, "", "Forget the new value")
-		return WayBack{Steps: p.steps, Says: "Nothing was changed."}
+		w.Says = "Nothing was changed."
 	default: // prove, finish: all services are on the new value
-		return WayBack{Says: "Every service runs on the new value, but the old one is not proven dead."}
+		w.Says = "Every service runs on the new value, but the old one is not proven dead."
 	}
+	w.Steps = p.steps
+	return w
+}
+
+// backFailed decides what still makes sense on the way back. As long as one service
+// is not proven to sign with the old value again, nobody may stop accepting the new
+// one; and as long as one is not proven to be rid of the new value, it is not
+// forgotten.
+func backFailed(steps []ledger.Step, failed ledger.Step) WayBack {
+	w := WayBack{Says: "A person must look at " + failed.Consumer + "."}
+	switch failed.Stage {
+	case StageUnswitch:
+		w.Dropped = drop(steps, func(s ledger.Step) bool { return s.Stage == StageRollback })
+	case StageRollback:
+		w.Dropped = drop(steps, func(s ledger.Step) bool { return s.Kind == KindFinish })
+	}
+	return w
+}
+
+// drop answers the pending steps that which picks, marked as skipped.
+func drop(steps []ledger.Step, which func(ledger.Step) bool) []ledger.Step {
+	var out []ledger.Step
+	for _, s := range steps {
+		if s.State == ledger.StepPending && which(s) {
+			s.State = ledger.StepSkipped
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// toOld plans the way back to the old value. Those who sign go back first and prove
+// it; only then may anybody stop accepting the new value.
+func (p *planner) toOld(s Subject, begun func(secret.Use, string) bool) {
+	for _, u := range s.Place.Uses {
+		if signs(u) && begun(u, StageSwitch) {
+			p.add(KindSet, StageUnswitch, u.Consumer, "Put the old value back into "+u.Consumer)
+			p.add(KindTest, StageUnswitch, u.Consumer, "Prove that "+u.Consumer+" runs on the old value")
+		}
+	}
+	for _, u := range s.Place.Uses {
+		if accepts(u) && begun(u, StagePublish) {
+			p.add(KindSet, StageRollback, u.Consumer, "Take the new value out of "+u.Consumer)
+			p.add(KindTest, StageRollback, u.Consumer, "Prove that "+u.Consumer+" accepts the old value alone")
+		}
+	}
+	p.add(KindFinish, StageRollback, "", "Forget the new value")
 }
 
 // OnTheWayBack reports whether a step undoes others.

@@ -96,6 +96,9 @@ type Subject struct {
 	Environment secret.Environment
 	// Still answers nil while the run is ours; see store.Fence.
 	Still store.Fence
+	// Ended are runs of the same secret that ended badly and may have left values
+	// beside the first consumer's copy.
+	Ended []string
 }
 
 // NewSubject looks up everything a run needs in the catalogue.
