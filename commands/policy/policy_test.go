@@ -79,7 +79,7 @@ func TestDecide(t *testing.T) {
 		{"a misspelt name to audit", audit(resp, "ANALYTIC_SECRET"), UnknownSecret, true, "Type: /audit-secret ANALYTICS_SECRET"},
 		{"the beginning of a name", rotate(resp, "revalidate"), UnknownSecret, true, "Did you mean REVALIDATE_SECRET?"},
 		{"a name of nothing", rotate(resp, "zebra"), UnknownSecret, true, "The catalogue has REVALIDATE_SECRET, ANALYTICS_SECRET and DATABASE_URL."},
-		{"a misspelt environment", with(rotate(resp, "REVALIDATE_SECRET"), func(r *commands.Request) { r.Environment = "produktion" }), UnknownEnvironment, true, "Did you mean production?"},
+		{"a misspelt environment", with(rotate(resp, "REVALIDATE_SECRET"), func(r *commands.Request) { r.Environment = "prodductoin" }), UnknownEnvironment, true, "Did you mean production?"},
 		{"an environment of nothing", with(rotate(resp, "REVALIDATE_SECRET"), func(r *commands.Request) { r.Environment = "CI" }), UnknownEnvironment, true, "because in"},
 		{"not in that environment", with(rotate(resp, "ANALYTICS_SECRET"), func(r *commands.Request) { r.Environment = "staging" }), NotThere, true, "only in production"},
 		{"an environment as the reason", with(rotate(resp, "REVALIDATE_SECRET"), func(r *commands.Request) { r.Reason = "staging, found it" }), Unclear, true, "in staging"},
