@@ -50,8 +50,8 @@ var rules = []rule{
 		fires:   func(e Evidence) bool { return e.Accepted.Count > 0 },
 		outcome: Misused,
 		sentence: func(e Evidence) string {
-			return fmt.Sprintf("Used by %s: %s made %s to %s %s.", notOurs(e.Accepted), names(e.Accepted.Addresses, 3),
-				count(e.Accepted.Count, "accepted request"), names(e.Accepted.Paths, 3), between(e.Accepted))
+			return fmt.Sprintf("Used by %s: %s made %s to %s %s.", notOurs(e.Accepted), names(e.Accepted.Addresses),
+				count(e.Accepted.Count, "accepted request"), names(e.Accepted.Paths), between(e.Accepted))
 		},
 	},
 	{
@@ -99,7 +99,7 @@ var rules = []rule{
 		outcome: Refused,
 		sentence: func(e Evidence) string {
 			return fmt.Sprintf("Tried and refused: %s by %s %s; every accepted request%s came from an address that is ours.",
-				count(e.Refused.Count, "refused request"), names(e.Refused.Addresses, 3), between(e.Refused), since(e))
+				count(e.Refused.Count, "refused request"), names(e.Refused.Addresses), between(e.Refused), since(e))
 		},
 	},
 	{
@@ -128,7 +128,7 @@ var reasons = []func(Evidence) string{
 		if e.Refused.Count == 0 {
 			return ""
 		}
-		return fmt.Sprintf("%s by addresses not ours (%s).", upper(count(e.Refused.Count, "refused request")), names(e.Refused.Addresses, 3))
+		return fmt.Sprintf("%s by addresses not ours (%s).", upper(count(e.Refused.Count, "refused request")), names(e.Refused.Addresses))
 	},
 	func(e Evidence) string {
 		if e.RefusedOurs == 0 {
@@ -178,8 +178,9 @@ func addresses(n int) string {
 // maxTallies is the length of the longest list of tallies in a report.
 const maxTallies = 20
 
-// names lists the first n tallies in words.
-func names(list []Tally, n int) string {
+// names lists the first three tallies in words.
+func names(list []Tally) string {
+	const n = 3
 	var parts []string
 	for _, t := range list[:min(n, len(list))] {
 		parts = append(parts, t.Name)
@@ -224,7 +225,7 @@ func alsoRefused(e Evidence) string {
 	if e.Refused.Count == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; as far as can be read, %s by %s %s", count(e.Refused.Count, "request"), names(e.Refused.Addresses, 3), wasRefused(e.Refused.Count))
+	return fmt.Sprintf("; as far as can be read, %s by %s %s", count(e.Refused.Count, "request"), names(e.Refused.Addresses), wasRefused(e.Refused.Count))
 }
 
 func wasRefused(n int) string {

@@ -68,7 +68,8 @@ func (j *judge) add(e logs.Event) {
 	if e.Path != "" {
 		j.paths.add(e.Path, e.At, ours)
 	}
-	list := append(j.newest[e.Kind], e)
+	list := j.newest[e.Kind]
+	list = append(list, e)
 	if len(list) >= 2*keep {
 		list = append(list[:0], list[len(list)-keep:]...)
 	}

@@ -37,6 +37,11 @@ func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window audi
 	var r reading
 	cover := newCoverage(list)
 	var files []*open
+	defer func() {
+		for _, f := range files {
+			_ = f.Close()
+		}
+	}()
 	display := names(list)
 	for n, entry := range list {
 		file, err := logs.Open(entry.Path, logs.Format(entry.Format))
@@ -45,7 +50,6 @@ func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window audi
 			cover.lose(logs.Format(entry.Format))
 			continue
 		}
-		defer func() { _ = file.Close() }()
 		files = append(files, &open{File: file, name: display[n], format: logs.Format(entry.Format), last: -1})
 	}
 	if !cover.any(logs.Access) {
