@@ -1,14 +1,17 @@
 package notify_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -73,10 +76,73 @@ type option func(*settings)
 type settings struct {
 	timeout    time.Duration
 	routingKey string
+	through    func(http.RoundTripper) http.RoundTripper
 }
 
 func within(d time.Duration) option  { return func(s *settings) { s.timeout = d } }
 func withRoutingKey(k string) option { return func(s *settings) { s.routingKey = k } }
+
+// through puts something between us and the vendors.
+func through(wrap func(http.RoundTripper) http.RoundTripper) option {
+	return func(s *settings) { s.through = wrap }
+}
+
+// laggard carries the first post out only when told to, long after the caller has
+// given up, as a network or a vendor may.
+type laggard struct {
+	next    http.RoundTripper
+	release chan struct{}
+	done    chan error
+
+	first sync.Once
+}
+
+func (l *laggard) RoundTrip(r *http.Request) (*http.Response, error) {
+	late := false
+	if strings.HasSuffix(r.URL.Path, "chat.postMessage") {
+		l.first.Do(func() { late = true })
+	}
+	if !late {
+		return l.next.RoundTrip(r)
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	again := r.Clone(context.Background())
+	again.Body = io.NopCloser(bytes.NewReader(body))
+	go func() {
+		<-l.release
+		resp, err := l.next.RoundTrip(again)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		l.done <- err
+	}()
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+// hold keeps the first call of a method back until released, its caller waiting: a
+// process paused in the middle of it.
+type hold struct {
+	next    http.RoundTripper
+	method  string
+	held    chan struct{}
+	release chan struct{}
+
+	first sync.Once
+}
+
+func (h *hold) RoundTrip(r *http.Request) (*http.Response, error) {
+	if strings.HasSuffix(r.URL.Path, h.method) {
+		h.first.Do(func() {
+			close(h.held)
+			<-h.release
+		})
+	}
+	return h.next.RoundTrip(r)
+}
 
 // replica is one process that delivers.
 func (w *world) replica(t *testing.T, id string, opts ...option) *notify.Notifier {
@@ -89,6 +155,9 @@ func (w *world) replica(t *testing.T, id string, opts ...option) *notify.Notifie
 		return tx.Beat(ctx, ledger.Replica{ID: id, Host: "test", PID: 1}, time.Hour)
 	})
 	client := &http.Client{Transport: &http.Transport{}}
+	if set.through != nil {
+		client.Transport = set.through(client.Transport)
+	}
 	t.Cleanup(client.CloseIdleConnections)
 	s, err := slack.New(slack.Config{
 		API:     api.New(w.slack.BotToken(), api.OptionAPIURL(w.slack.APIURL()), api.OptionHTTPClient(client)),
@@ -248,12 +317,9 @@ func deliver(t *testing.T, n *notify.Notifier, id string) (tries int) {
 	}
 }
 
-// tops are the channel's messages outside threads.
-func tops(c *bottest.Channel) []bottest.Message { return c.Messages() }
-
 func expectOne(t *testing.T, c *bottest.Channel) bottest.Message {
 	t.Helper()
-	ms := tops(c)
+	ms := c.Messages()
 	if len(ms) != 1 {
 		t.Fatalf("%d messages instead of one:\n%s", len(ms), c.Transcript())
 	}

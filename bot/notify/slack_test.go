@@ -3,6 +3,7 @@ package notify_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -136,22 +137,33 @@ func TestSlackBeingDownDelaysTheMessage(t *testing.T) {
 	}
 }
 
-func TestASlowSlackThatPostsAfterWeGaveUpLeavesOneMessage(t *testing.T) {
+func TestAPostCarriedOutLongAfterWeGaveUpDoesNotStay(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, bottest.SlackConfig{})
-	n := w.replica(t, "a", within(150*time.Millisecond))
+	late := &laggard{release: make(chan struct{}), done: make(chan error, 1)}
+	n := w.replica(t, "a", within(300*time.Millisecond), through(func(next http.RoundTripper) http.RoundTripper {
+		late.next = next
+		return late
+	}))
 	run := w.run(t, "r-1", nil)
-	w.slack.On("chat.postMessage").Slow(400 * time.Millisecond)
 	var failed notify.Failed
 	if err := n.Deliver(t.Context(), run+"/board"); !errors.As(err, &failed) || failed.Class != "timed out" {
 		t.Errorf("with Slack slow: %v", err)
 	}
-	w.slack.Heal()
 	deliver(t, n, run+"/board")
-	time.Sleep(500 * time.Millisecond) // what the stand-in still has in hand is done by now
+	board := expectOne(t, w.alerts)
+	close(late.release)
+	if err := <-late.done; err != nil {
+		t.Fatal(err)
+	}
+	if ms := w.alerts.Messages(); len(ms) != 2 {
+		t.Fatalf("the late post made no second message:\n%s", w.alerts.Transcript())
+	}
 	w.step(t, run, func(r *ledger.Run) { r.State, r.EndedAt = ledger.Succeeded, time.Now() })
 	deliver(t, n, run+"/board")
-	expectOne(t, w.alerts)
+	if m := expectOne(t, w.alerts); m.TS != board.TS || !strings.Contains(m.Plain(), "the old value is dead") {
+		t.Errorf("board:\n%s", m.Plain())
+	}
 }
 
 func TestWhatSlackAsksToWaitIsPassedOn(t *testing.T) {
@@ -307,6 +319,42 @@ func TestAProcessTakenForDeadLeavesNoSecondMessage(t *testing.T) {
 	}
 }
 
+func TestAnEditThatComesTooLateIsPutRight(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, bottest.SlackConfig{})
+	h := &hold{method: "chat.update", held: make(chan struct{}), release: make(chan struct{})}
+	paused, other := w.replica(t, "paused", through(func(next http.RoundTripper) http.RoundTripper {
+		h.next = next
+		return h
+	})), w.replica(t, "other")
+	run := w.run(t, "r-1", nil)
+	deliver(t, other, run+"/board")
+	w.step(t, run, func(r *ledger.Run) { r.State = ledger.Running })
+	ended := make(chan error, 1)
+	go func() { ended <- paused.Deliver(context.Background(), run+"/board") }()
+	<-h.held
+	w.update(t, func(ctx context.Context, tx ledger.Tx) error {
+		_, err := tx.Bury(ctx, "paused")
+		return err
+	})
+	w.step(t, run, func(r *ledger.Run) { r.State, r.EndedAt = ledger.Succeeded, time.Now() })
+	deliver(t, other, run+"/board")
+	close(h.release)
+	if err := <-ended; !errors.Is(err, ledger.ErrFenced) {
+		t.Errorf("the one taken for dead: %v", err)
+	}
+	if m := expectOne(t, w.alerts); strings.Contains(m.Plain(), "the old value is dead") {
+		t.Fatalf("the late edit did not come last:\n%s", m.Plain())
+	}
+	if d := w.delivery(t, run+"/board"); d.Sent >= d.Wanted {
+		t.Errorf("the board is not asked for again: %+v", d)
+	}
+	deliver(t, other, run+"/board")
+	if m := expectOne(t, w.alerts); !strings.Contains(m.Plain(), "the old value is dead") {
+		t.Errorf("board:\n%s", m.Plain())
+	}
+}
+
 func TestADeliveryHeldByAnotherIsPutOff(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, bottest.SlackConfig{})
@@ -321,7 +369,7 @@ func TestADeliveryHeldByAnotherIsPutOff(t *testing.T) {
 	if err := n.Deliver(t.Context(), run+"/board"); !errors.As(err, &later) {
 		t.Errorf("held by another: %v", err)
 	}
-	if len(tops(w.alerts)) != 0 {
+	if len(w.alerts.Messages()) != 0 {
 		t.Errorf("delivered all the same:\n%s", w.alerts.Transcript())
 	}
 }
