@@ -2,6 +2,7 @@ package jobs_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -75,8 +76,7 @@ func TestARunSurvivesLostConnections(t *testing.T) {
 	t.Parallel()
 	d := fresh(t, onPostgres)
 	store, saboteur := d.open(t), d.open(t)
-	var said lines
-	e := start(t, jobs.Config{Store: store, Work: procedure(store, 10, taking(50*time.Millisecond), said.say)})
+	e := start(t, jobs.Config{Store: store, Work: procedure(store, 10, taking(50*time.Millisecond), mute)})
 	submit(t, store, e, "r-1")
 	for range 5 {
 		time.Sleep(150 * time.Millisecond)
@@ -106,10 +106,9 @@ func TestAPausedProcessCanNeitherCommitNorAct(t *testing.T) {
 	paused.signal(syscall.SIGSTOP)
 	stopped := time.Now()
 
-	var said lines
 	claimed := make(chan ledger.Run, 1)
 	release := make(chan struct{})
-	rest := procedure(store, stepsOfChild, taking(time.Millisecond), said.say)
+	rest := procedure(store, stepsOfChild, taking(time.Millisecond), mute)
 	heir := start(t, jobs.Config{Store: store, Work: func(ctx context.Context, r ledger.Run) error {
 		claimed <- r
 		<-release // hold the run until the paused process has had its say
@@ -200,7 +199,7 @@ func TestAReplicaTakenForDeadDropsItsWorkAndGoesOnUnderANewName(t *testing.T) {
 		_, err := tx.Bury(ctx, first.replica)
 		return err
 	})
-	if cause := receive(t, "the work is cancelled", causes); cause != ledger.ErrFenced {
+	if cause := receive(t, "the work is cancelled", causes); !errors.Is(cause, ledger.ErrFenced) {
 		t.Errorf("the work was cancelled because %v, want %v", cause, ledger.ErrFenced)
 	}
 	second := receive(t, "the run is claimed anew", claims)
@@ -237,7 +236,7 @@ func TestWorkIsCancelledBeforeALeaseThatCannotBeRenewedRunsOut(t *testing.T) {
 	if _, err := tx.Exec(t.Context(), `LOCK TABLE `+replicaTable+` IN ACCESS EXCLUSIVE MODE`); err != nil {
 		t.Fatalf("locking the replicas: %v", err)
 	}
-	if cause := receive(t, "the work is cancelled", ended); cause != ledger.ErrFenced {
+	if cause := receive(t, "the work is cancelled", ended); !errors.Is(cause, ledger.ErrFenced) {
 		t.Errorf("the work was cancelled because %v, want %v", cause, ledger.ErrFenced)
 	}
 	if r := getRun(t, store, "r-1"); r.Fence != 1 || r.Holder == "" {

@@ -20,8 +20,7 @@ func TestARunIsWorkedToItsEnd(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, d database) {
 		store := d.open(t)
-		var said lines
-		e := start(t, jobs.Config{Store: store, Exclusive: d.exclusive(), Work: procedure(store, 3, taking(0), said.say)})
+		e := start(t, jobs.Config{Store: store, Exclusive: d.exclusive(), Work: procedure(store, 3, taking(0), mute)})
 		submit(t, store, e, "r-1")
 		wholeProcedure(t, store, "r-1", 3)
 		eventually(t, "the run is released", func() bool { return getRun(t, store, "r-1").Holder == "" })
@@ -282,10 +281,8 @@ func TestStoppingHandsOver(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, d database) {
 		store := d.open(t)
-		var said lines
 		acting := make(chan struct{}, 100)
-		say := func(format string, args ...any) {
-			said.say(format, args...)
+		say := func(format string, _ ...any) {
 			if strings.HasPrefix(format, "acting") {
 				acting <- struct{}{}
 			}
@@ -305,7 +302,7 @@ func TestStoppingHandsOver(t *testing.T) {
 		}); err != nil || len(replicas) != 0 {
 			t.Errorf("%d replicas are left (%v), want none", len(replicas), err)
 		}
-		start(t, jobs.Config{Store: store, Exclusive: d.exclusive(), Work: procedure(store, 8, taking(0), said.say)})
+		start(t, jobs.Config{Store: store, Exclusive: d.exclusive(), Work: procedure(store, 8, taking(0), mute)})
 		wholeProcedure(t, store, "r-1", 8)
 	})
 }

@@ -46,23 +46,44 @@ func (g *guard) take(ctx context.Context, w wake, ep *epoch, grace time.Duration
 		}
 		g.mu.Unlock()
 
-		var late <-chan time.Time
+		patience := time.Duration(0)
 		if old.epoch != ep {
-			timer := time.NewTimer(grace)
-			defer timer.Stop()
-			late = timer.C
+			patience = grace
 		}
-		select {
-		case <-old.done:
-		case <-late:
-			g.mu.Lock()
-			if g.busy[w] == old {
-				delete(g.busy, w)
-			}
-			g.mu.Unlock()
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+		late, err := old.wait(ctx, patience)
+		if err != nil {
+			return nil, err
 		}
+		if late {
+			g.evict(w, old)
+		}
+	}
+}
+
+// wait waits until the seat is free, for no longer than patience unless that is zero.
+func (s *seat) wait(ctx context.Context, patience time.Duration) (late bool, err error) {
+	var end <-chan time.Time
+	if patience > 0 {
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		end = timer.C
+	}
+	select {
+	case <-s.done:
+		return false, nil
+	case <-end:
+		return true, nil
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	}
+}
+
+// evict frees w's seat of somebody who does not get up.
+func (g *guard) evict(w wake, s *seat) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.busy[w] == s {
+		delete(g.busy, w)
 	}
 }
 
@@ -76,10 +97,6 @@ func (g *guard) close(s *seat) bool {
 
 // leave frees the seat.
 func (g *guard) leave(w wake, s *seat) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.busy[w] == s {
-		delete(g.busy, w)
-	}
+	g.evict(w, s)
 	close(s.done)
 }

@@ -122,7 +122,7 @@ func TestTheProcessOfAReplica(t *testing.T) {
 	if got := process(p + ".12"); got != p {
 		t.Errorf("got %q, want %q", got, p)
 	}
-	if newProcess("a") == newProcess("a") {
+	if a, b := newProcess("x"), newProcess("x"); a == b {
 		t.Error("two processes of one name cannot be told apart")
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"sync"
 	"testing"
 	"time"
 
@@ -267,6 +266,9 @@ func procedure(store ledger.Store, n int, act func(step int), say func(string, .
 	}
 }
 
+// mute is a say that nobody listens to.
+func mute(string, ...any) {}
+
 // taking is an act that takes a while.
 func taking(d time.Duration) func(int) { return func(int) { time.Sleep(d) } }
 
@@ -299,22 +301,4 @@ func wholeProcedure(t testing.TB, store ledger.Store, id string, n int) {
 			t.Errorf("entry %d records step %s", i+1, e.Result)
 		}
 	}
-}
-
-// lines collects what Work says.
-type lines struct {
-	mu  sync.Mutex
-	all []string
-}
-
-func (l *lines) say(format string, args ...any) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.all = append(l.all, fmt.Sprintf(format, args...))
-}
-
-func (l *lines) said() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return append([]string(nil), l.all...)
 }
