@@ -12,8 +12,9 @@ import (
 
 func TestTamper(t *testing.T) {
 	t.Parallel()
+	schema := schemas(t)
 	ledgertest.RunTamper(t, func(t *testing.T) (ledger.Store, func(*testing.T, string)) {
-		url := ledgertest.Postgres(t)
+		url := schema(t)
 		s, conn := open(t, url), connect(t, url)
 		exec(t, conn, "ALTER TABLE rekey_ledger DISABLE TRIGGER ALL; ALTER TABLE rekey_head DISABLE TRIGGER ALL")
 		return s, func(t *testing.T, sql string) {
