@@ -50,7 +50,15 @@ func New(cfg Config) *Desk { return &Desk{cfg: cfg} }
 // Errors that wrap ledger.ErrNotStarted mean that nothing was recorded for certain,
 // ledger.ErrUnknownOutcome that the database did not say in time.
 func (d *Desk) Take(ctx context.Context, req commands.Request) (commands.Answer, error) {
-	req.Reason = d.scrub(req.Reason)
+	req.Reason, req.Run = d.scrub(req.Reason), d.scrub(req.Run)
+	// A name that is none may be a value somebody pasted in its place; answers and
+	// the security log repeat it.
+	if _, ok := d.cfg.Catalogue.Secret(req.Secret); !ok {
+		req.Secret = d.scrub(req.Secret)
+	}
+	if _, ok := d.cfg.Catalogue.Environment(req.Environment); !ok {
+		req.Environment = d.scrub(req.Environment)
+	}
 	verdict := policy.Decide(d.cfg.Catalogue, req)
 	if !verdict.Allowed {
 		return d.refuse(ctx, req, verdict)
@@ -232,18 +240,13 @@ func (d *Desk) entry(req commands.Request, run ledger.Run, result string) *ledge
 	return e
 }
 
-// subject names what a refused request was about. What was typed is the person's
-// text, so it is scrubbed and kept short.
+// subject names what a refused request was about.
 func (d *Desk) subject(req commands.Request) string {
-	if req.Secret == "" {
+	switch {
+	case req.Secret == "":
 		return string(req.Verb)
+	case req.Environment == "":
+		return req.Secret
 	}
-	name := d.scrub(req.Secret)
-	if r := []rune(name); len(r) > 80 {
-		name = string(r[:80]) + "…"
-	}
-	if req.Environment == "" {
-		return name
-	}
-	return d.scrub(req.Environment) + "/" + name
+	return req.Environment + "/" + req.Secret
 }

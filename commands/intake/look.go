@@ -33,9 +33,7 @@ func (d *Desk) list(ctx context.Context) (commands.Answer, error) {
 						row.LastRotated = r.EndedAt
 					}
 				}
-				if s.RotateEvery > 0 && !row.LastRotated.IsZero() {
-					row.NextDue = row.LastRotated.Add(s.RotateEvery)
-				}
+				row.NextDue = s.NextDue(row.LastRotated)
 				a.Secrets = append(a.Secrets, row)
 			}
 		}

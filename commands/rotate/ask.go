@@ -2,6 +2,7 @@ package rotate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -110,8 +111,8 @@ func (r *Rotator) ask(ctx context.Context, s Subject, u secret.Use, stage string
 // stillServing marks a failed retirement that needs no way back: the service accepts
 // the new value everywhere, it only does not refuse the old one yet.
 func (r *Rotator) stillServing(ctx context.Context, s Subject, u secret.Use, e store.Escrow, cause error) error {
-	fault, ok := cause.(*Fault)
-	if !ok || !accepts(u) {
+	var fault *Fault
+	if !errors.As(cause, &fault) || !accepts(u) {
 		return cause
 	}
 	c := s.consumer(u)

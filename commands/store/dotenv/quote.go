@@ -28,6 +28,9 @@ func Portable(v secret.Value) error {
 	return err
 }
 
+// Portable is the function of that name, for an engine that knows stores alone.
+func (s *Store) Portable(v secret.Value) error { return Portable(v) }
+
 // quote writes v in style s, or in the first other style in which all loaders read
 // it alike.
 func quote(v secret.Value, s style) (string, error) {
