@@ -50,7 +50,7 @@ func (e *Engine) breathe(ep *epoch, doing string, w wake, err error, try int) er
 	if cause := context.Cause(ep.ctx); cause != nil {
 		return cause
 	}
-	e.cfg.Log.Warn("the database does not answer; trying again", "doing", doing, "kind", w.kind, "id", w.id, "err", err)
+	e.cfg.Log.Warn("the database refused; trying again", "doing", doing, "kind", w.kind, "id", w.id, "err", err)
 	timer := time.NewTimer(ownBackoff.delay(try))
 	defer timer.Stop()
 	select {
