@@ -69,6 +69,8 @@ func (n *Notifier) replyMessage(w *work) (render.Message, error) {
 	switch {
 	case w.d.Kind == journal.Reply:
 		return render.Reply(w.scene), nil
+	case w.d.Subject == journal.AllSteps:
+		return render.Steps(w.scene), nil
 	case w.d.Subject != "" && w.d.Subject != "report":
 		m, ok := render.StepDetail(w.scene, w.d.Subject)
 		if !ok {

@@ -25,7 +25,7 @@ func Answer(a commands.Answer, now time.Time) Message {
 		p.section(prose(a.Text, maxSection))
 	}
 	if a.Outcome == commands.Taken && a.Run != "" {
-		p.context("Run " + code(a.Run, 80) + ". Progress: `/rotate status`")
+		p.context("The incident channel follows it. Progress: `/rotate status " + text(a.Run, 80) + "`")
 	}
 	m := p.message(a.Text)
 	if m.Text == "" {
@@ -84,7 +84,7 @@ func status(p *page, a commands.Answer, now time.Time) {
 		}
 		p.section(head)
 		if len(a.Runs) == 1 || !r.State.Final() {
-			p.lines("", stepLines(s), max(budget-600, 300))
+			p.lines("", stepLines(s, len(a.Runs) == 1), max(budget-600, 300))
 		}
 	}
 }

@@ -14,24 +14,28 @@ const (
 	budgetReasons = 1200
 )
 
-// Board is the one message of a run in the incident channel, edited as the run
-// goes on.
+// Board is the one message of a run in the incident channel, edited as the run goes
+// on. What a responder asks first stands first: how it ended, whether the secret was
+// misused, what is left to do. What each step saw is in the thread; a step that
+// failed says so here.
 func Board(s Scene) Message {
 	var p page
 	p.header(title(s.Run))
-	p.section(asked(s.Run))
-	p.lines("", stepLines(s), budgetSteps)
-	p.context(under(s))
 	if problem := clean(s.Run.Problem); problem != "" {
 		p.section("*What went wrong:* " + text(problem, 800))
 	}
 	if s.Report != nil {
-		p.divider()
 		verdict(&p, *s.Report)
 	}
 	if todo := toDo(s); todo != "" {
 		p.section("*What is left to do:* " + todo)
 	}
+	if len(p.blocks) > 1 {
+		p.divider()
+	}
+	p.section(asked(s.Run))
+	p.lines("", stepLines(s, false), budgetSteps)
+	p.context(under(s))
 	p.context(footer(s))
 	return p.message(Headline(s))
 }
@@ -72,13 +76,13 @@ func asked(r ledger.Run) mark {
 	return m
 }
 
-// stepLines is a line per step. Where they are too many for the budget, the done
+// stepLines is a line per step, with what the done ones saw if told asks for it. Where they are too many for the budget, the done
 // ones at the start are told as one, for what matters is where the run is.
-func stepLines(s Scene) []mark {
+func stepLines(s Scene, told bool) []mark {
 	lines := make([]mark, len(s.Steps))
 	total := 0
 	for i, st := range s.Steps {
-		lines[i] = stepLine(s, st)
+		lines[i] = stepLine(s, st, told)
 		total += width(string(lines[i])) + 1
 	}
 	done := 0
@@ -93,7 +97,7 @@ func stepLines(s Scene) []mark {
 	return append([]mark{first}, lines[done:]...)
 }
 
-func stepLine(s Scene, st ledger.Step) mark {
+func stepLine(s Scene, st ledger.Step, told bool) mark {
 	sign, word := stepWords(st.State)
 	title := st.Title
 	if clean(title) == "" {
@@ -103,7 +107,7 @@ func stepLine(s Scene, st ledger.Step) mark {
 	if t := stepTime(st, s.Now); t != "" {
 		m += mark(" (" + t + ")")
 	}
-	if clean(st.Note) != "" {
+	if (told || st.State != ledger.StepDone) && clean(st.Note) != "" {
 		m += ": " + text(st.Note, 300)
 	}
 	return m

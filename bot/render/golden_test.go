@@ -89,6 +89,10 @@ func TestThread(t *testing.T) {
 		t.Error("a step that does not exist is told")
 	}
 
+	m = render.Steps(failed)
+	valid(t, m)
+	goldenJSON(t, "steps", m)
+
 	m = render.Reply(s)
 	valid(t, m)
 	goldenJSON(t, "reply", m)

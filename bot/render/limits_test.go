@@ -187,6 +187,7 @@ func TestAnySceneFitsSlack(t *testing.T) {
 				t.Fatal("the step is not found")
 			}
 			valid(t, m)
+			valid(t, render.Steps(s))
 		}
 		if s.Report != nil {
 			valid(t, render.Evidence(*s.Report))
@@ -265,7 +266,7 @@ func TestALongRunShowsWhereItIs(t *testing.T) {
 	s.Steps = nil
 	for i := range 80 {
 		s.Steps = append(s.Steps, ledger.Step{
-			Index: i, Key: fmt.Sprint(i), Title: fmt.Sprintf("Step %d", i), State: ledger.StepDone, Note: strings.Repeat("note ", 15), Started: at(0), Ended: at(1),
+			Index: i, Key: fmt.Sprint(i), Title: fmt.Sprintf("Step %d of a run with very many consumers", i) + strings.Repeat(" and more", 4), State: ledger.StepDone, Note: strings.Repeat("note ", 15), Started: at(0), Ended: at(1),
 		})
 	}
 	s.Steps[79].State, s.Steps[79].Title = ledger.StepFailed, "The failing step"

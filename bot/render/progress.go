@@ -3,8 +3,10 @@ package render
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"rekey/audit/ledger"
+	"rekey/commands"
 )
 
 // StepLine is one settled step as a terminal shows it while a run goes on.
@@ -32,6 +34,42 @@ func EndText(s Scene) string {
 	}
 	if s.Report != nil {
 		fmt.Fprintf(&b, "\n%s", ReportText(*s.Report))
+	}
+	return b.String()
+}
+
+// RunLines is a list of runs for a terminal of 80 columns: two lines each.
+func RunLines(runs []ledger.Run, now time.Time) string {
+	if len(runs) == 0 {
+		return "No run yet.\n"
+	}
+	var b strings.Builder
+	for _, r := range runs {
+		fmt.Fprintf(&b, "%s\n", clean(title(r)))
+		fmt.Fprintf(&b, "   %s, by %s at %s, %s\n", clean(r.ID), clean(who(r.Actor)), clock(r.CreatedAt), runTime(r, now))
+	}
+	return b.String()
+}
+
+// SecretLines is the catalogue for a terminal of 80 columns: two lines each.
+func SecretLines(rows []commands.SecretRow, now time.Time) string {
+	var b strings.Builder
+	for _, r := range rows {
+		fmt.Fprintf(&b, "%s in %s: %s\n", clean(r.Name), clean(r.Environment), clean(r.Purpose))
+		facts := []string{"rotated " + day(r.LastRotated, "at an unknown time"), "due " + due(r.NextDue, now)}
+		if r.Risk != "" {
+			facts = append(facts, clean(r.Risk)+" risk")
+		}
+		if r.Owner != "" {
+			facts = append(facts, "owner "+clean(r.Owner))
+		}
+		switch {
+		case r.Active != "":
+			facts = append(facts, "being rotated: "+clean(r.Active))
+		case r.Procedure != "":
+			facts = append(facts, clean(r.Procedure))
+		}
+		fmt.Fprintf(&b, "   %s\n", strings.Join(facts, ", "))
 	}
 	return b.String()
 }

@@ -39,6 +39,23 @@ func stepDetail(s Scene, st ledger.Step) Message {
 	return p.message(s.Run.Secret + ": " + st.Title + ": " + word + ". " + st.Note)
 }
 
+// Steps is the reply in the board's thread that says what every step saw: what the
+// proof rests on.
+func Steps(s Scene) Message {
+	var p page
+	var ms []mark
+	for _, st := range s.Steps {
+		sign, word := stepWords(st.State)
+		m := "• *" + text(st.Title, 200) + "*: " + mark(sign+" "+word)
+		if clean(st.Note) != "" {
+			m += ". " + text(st.Note, 600)
+		}
+		ms = append(ms, m)
+	}
+	p.lines("*What each step saw*", ms, 9000)
+	return p.message(s.Run.Secret + ": what each step saw")
+}
+
 // Reply tells the person who asked how it ended, where they asked. It is the one
 // message that mentions somebody: they are waiting for it.
 func Reply(s Scene) Message {

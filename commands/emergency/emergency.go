@@ -176,11 +176,6 @@ func (e *Engine) step(ctx context.Context, j *journal.Journal, subject rotate.Su
 		}
 		r.WakeAt = time.Time{}
 	}}
-	// The board shows what each step saw; the thread keeps the one proof that
-	// matters, and every failure.
-	if step.Kind == rotate.KindProve {
-		c.Tell = append(c.Tell, thread(step))
-	}
 	return j.Settle(ctx, step, ledger.StepDone, res.Note, c)
 }
 
@@ -260,7 +255,7 @@ func (e *Engine) end(ctx context.Context, j *journal.Journal) error {
 	state := rotate.Outcome(j.Steps())
 	c := journal.Change{
 		Entry: ledger.Entry{Actor: "rekey", Action: run.Kind + ".ended", Why: run.Reason, Result: string(state)},
-		Tell:  e.reply(run),
+		Tell:  e.closing(run),
 		Amend: func(r *ledger.Run) {
 			r.State, r.EndedAt, r.WakeAt = state, e.cfg.Now(), time.Time{}
 		},
@@ -286,20 +281,24 @@ func (e *Engine) giveUp(ctx context.Context, j *journal.Journal, err error) erro
 	}
 	return j.Commit(ctx, journal.Change{
 		Entry: ledger.Entry{Actor: "rekey", Action: j.Run().Kind + ".ended", Result: string(ledger.Failed), Detail: map[string]string{"problem": fault.Sentence}},
-		Tell:  append(e.reply(j.Run()), pageTrigger()),
+		Tell:  append(e.closing(j.Run()), pageTrigger()),
 		Amend: func(r *ledger.Run) {
 			r.State, r.Problem, r.Paged, r.EndedAt = ledger.Failed, sentence(fault.Sentence), true, e.cfg.Now()
 		},
 	})
 }
 
-// reply tells the person who asked, where they asked, unless they see the board
-// there.
-func (e *Engine) reply(run ledger.Run) []journal.Notice {
-	if run.ReplyTo == "" || run.ReplyTo == e.cfg.Catalogue.Slack.Channel {
-		return nil
+// closing is what people are told when a run has ended: what its steps saw, and, to
+// the person who asked elsewhere than where the board is, how it ended.
+func (e *Engine) closing(run ledger.Run) []journal.Notice {
+	var out []journal.Notice
+	if run.Kind == ledger.KindRotate {
+		out = append(out, journal.Notice{Kind: journal.Thread, Name: "steps", Subject: journal.AllSteps})
 	}
-	return []journal.Notice{{Kind: journal.Reply, Name: journal.Reply}}
+	if run.ReplyTo != "" && run.ReplyTo != e.cfg.Catalogue.Slack.Channel {
+		out = append(out, journal.Notice{Kind: journal.Reply, Name: journal.Reply})
+	}
+	return out
 }
 
 func pageTrigger() journal.Notice {

@@ -105,7 +105,7 @@ func (d *Desk) refuse(ctx context.Context, req commands.Request, verdict policy.
 // start records a run and its job.
 func (d *Desk) start(ctx context.Context, req commands.Request) (commands.Answer, error) {
 	run := d.run(req)
-	answer, err := d.once(ctx, req, d.taken(run), func(ctx context.Context, tx ledger.Tx) error {
+	answer, err := d.once(ctx, req, taken(run), func(ctx context.Context, tx ledger.Tx) error {
 		r := run
 		if err := d.joinIncident(ctx, tx, &r); err != nil {
 			return err
@@ -206,27 +206,20 @@ func (d *Desk) joinIncident(ctx context.Context, tx ledger.Tx, run *ledger.Run) 
 	return nil
 }
 
-func (d *Desk) taken(run ledger.Run) commands.Answer {
+func taken(run ledger.Run) commands.Answer {
 	a := commands.Answer{Outcome: commands.Taken, Verb: commands.Rotate, Run: run.ID}
 	if run.Kind == ledger.KindAudit {
 		a.Verb = commands.Audit
-		a.Text = fmt.Sprintf("Reading the evidence about %s in %s since %s (run %s). The answer comes to %s.",
-			run.Secret, run.Environment, run.Since.UTC().Format("2 Jan 15:04 MST"), run.ID, d.channel())
+		a.Text = fmt.Sprintf("Reading the evidence about %s in %s since %s (run %s).",
+			run.Secret, run.Environment, run.Since.UTC().Format("2 Jan 15:04 MST"), run.ID)
 		return a
 	}
 	how := "the old value stays valid for its overlap, then it ends"
 	if run.Mode == string(commands.Compromised) {
 		how = "on-call is paged, and the old value ends as soon as every service runs on the new one"
 	}
-	a.Text = fmt.Sprintf("Rotating %s in %s now (%s): %s. Run %s; follow it in %s.", run.Secret, run.Environment, run.Mode, how, run.ID, d.channel())
+	a.Text = fmt.Sprintf("Rotating %s in %s now (%s): %s (run %s).", run.Secret, run.Environment, run.Mode, how, run.ID)
 	return a
-}
-
-func (d *Desk) channel() string {
-	if d.cfg.Catalogue.Slack.Channel == "" {
-		return "the security log"
-	}
-	return "<#" + d.cfg.Catalogue.Slack.Channel + ">"
 }
 
 func (d *Desk) entry(req commands.Request, run ledger.Run, result string) *ledger.Entry {

@@ -238,11 +238,14 @@ func Tell(ctx context.Context, tx ledger.Tx, q Queue, run ledger.Run, notices []
 // The kinds of delivery.
 const (
 	Board       = "board"        // the one message that follows the run
-	Thread      = "thread"       // a reply below the board: Subject is a step's key, or "" for the evidence
+	Thread      = "thread"       // a reply below the board: Subject is a step's key, AllSteps, or "" for the evidence
 	Reply       = "reply"        // the end of the run, where it was asked for
 	PageTrigger = "page_trigger" // wake on-call
 	PageResolve = "page_resolve" // the incident is over
 )
+
+// AllSteps is the Subject of the reply that says what every step saw.
+const AllSteps = "steps"
 
 // Lost reports whether err means that the run is no longer the caller's or that the
 // caller is being stopped: nothing may be done about it, and nothing recorded.
