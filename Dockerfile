@@ -33,7 +33,7 @@ COPY --from=build --chown=65532:65532 /out/state /var/lib/rekey
 USER 65532:65532
 # Mount rekey.yaml here, and give each token as NAME_FILE, not as NAME: a container's
 # environment is shown by "docker inspect".
-ENV REKEY_CONFIG=/etc/rekey/rekey.yaml REKEY_STATE_DIR=/var/lib/rekey REKEY_HEALTH_LISTEN=127.0.0.1:8089
+ENV REKEY_CONFIG=/etc/rekey/rekey.yaml REKEY_STATE_DIR=/var/lib/rekey
 # The ledger and, on SQLite, its key: without a volume they end with the container.
 VOLUME /var/lib/rekey
 # Socket Mode calls out; nothing calls in. So nothing is exposed, and "rekey health"
