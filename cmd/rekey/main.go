@@ -2,20 +2,12 @@
 package main
 
 import (
-	"context"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"rekey/cmd/internal/cli"
 )
 
 // version is set by the linker.
-var version = "unversioned"
+var version string
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := cli.Main(ctx, os.Args[1:], cli.Env{Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Version: version})
-	stop()
-	os.Exit(code)
-}
+func main() { os.Exit(cli.Process(version)) }

@@ -55,6 +55,9 @@ type App struct {
 	jobs   *jobs.Engine
 	desk   *intake.Desk
 	sentry *reporter
+
+	working bool // this App can carry runs on
+	begun   bool // Carry has started the job engine
 }
 
 // Open opens the database and wires the layers. With work true the App will carry
@@ -62,7 +65,7 @@ type App struct {
 // hold, and Open fails with ledger.ErrLocked while another has it. With work false
 // the App can only record requests, for a process that works to take up.
 func Open(ctx context.Context, cfg Config, work bool) (_ *App, err error) {
-	a := &App{cfg: cfg, key: cfg.Settings.Key, stores: map[string]store.Store{"dotenv": dotenv.New()}}
+	a := &App{cfg: cfg, working: work, key: cfg.Settings.Key, stores: map[string]store.Store{"dotenv": dotenv.New()}}
 	a.guard = secret.NewGuard(a.key)
 	defer func() {
 		if err != nil {
@@ -73,52 +76,53 @@ func Open(ctx context.Context, cfg Config, work bool) (_ *App, err error) {
 		return nil, err
 	}
 	a.log = slog.New(a.guard.Handler(a.sentry.handler(cfg.Log)))
-	if err := a.openStore(ctx, work); err != nil {
+	if err := a.openStore(ctx); err != nil {
 		return nil, err
 	}
 	if err := a.learn(ctx); err != nil {
 		return nil, err
 	}
-	if err := a.wire(ctx, work); err != nil {
+	if err := a.wire(ctx); err != nil {
 		return nil, err
 	}
 	return a, nil
 }
 
-func (a *App) openStore(ctx context.Context, work bool) error {
-	s := a.cfg.Settings
-	chain, err := ledger.NewKey(a.key.Derive(secret.LabelLedger).Bytes())
-	if err != nil {
-		return err
-	}
-	if s.Postgres() {
-		st, err := postgres.Open(ctx, postgres.Config{URL: s.DatabaseURL.Reveal(), Key: chain})
-		if err != nil {
-			return fmt.Errorf("opening the security log: %w", err)
+func (a *App) openStore(ctx context.Context) (err error) {
+	if path := a.cfg.Settings.SQLitePath(); path != "" {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return fmt.Errorf("making the state folder: %w", err)
 		}
-		a.store = st
-		return nil
-	}
-	path := s.SQLitePath()
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("making the state folder: %w", err)
-	}
-	if work {
-		unlock, err := sqlite.Lock(path)
-		if err != nil {
-			return err
+		if a.working {
+			if a.unlock, err = sqlite.Lock(path); err != nil {
+				return err
+			}
 		}
-		a.unlock = unlock
 	}
-	st, err := sqlite.Open(ctx, sqlite.Config{Path: path, Key: chain})
-	if err != nil {
-		return fmt.Errorf("opening the security log: %w", err)
-	}
-	a.store = st
-	return nil
+	a.store, err = OpenLedger(ctx, a.cfg.Settings)
+	return err
 }
 
-func (a *App) wire(ctx context.Context, work bool) error {
+// OpenLedger opens the security log alone: to verify and export it must be possible
+// whatever has become of the catalogue and the services.
+func OpenLedger(ctx context.Context, s config.Settings) (ledger.Store, error) {
+	chain, err := ledger.NewKey(s.Key.Derive(secret.LabelLedger).Bytes())
+	if err != nil {
+		return nil, err
+	}
+	var st ledger.Store
+	if s.Postgres() {
+		st, err = postgres.Open(ctx, postgres.Config{URL: s.DatabaseURL.Reveal(), Key: chain})
+	} else {
+		st, err = sqlite.Open(ctx, sqlite.Config{Path: s.SQLitePath(), Key: chain})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the security log: %w", err)
+	}
+	return st, nil
+}
+
+func (a *App) wire(ctx context.Context) error {
 	rotator, err := rotate.New(rotate.Config{
 		Stores: a.stores, Guard: a.guard, Key: a.key, Within: a.cfg.Within,
 	})
@@ -146,7 +150,7 @@ func (a *App) wire(ctx context.Context, work bool) error {
 		Deliver:  notifier.Deliver,
 		Panicked: a.sentry.panicked,
 	}
-	if work {
+	if a.working {
 		a.jobs, err = jobs.New(ctx, cfg)
 	} else {
 		a.jobs, err = jobs.InsertOnly(ctx, cfg)
@@ -164,8 +168,12 @@ func (a *App) wire(ctx context.Context, work bool) error {
 	return nil
 }
 
-// Close releases everything Open took. The App must not be running.
+// Close ends what Carry has begun and releases everything Open took. Serve must have
+// returned.
 func (a *App) Close() {
+	if a.begun {
+		a.stop(context.Background())
+	}
 	if a.sentry != nil {
 		a.sentry.flush()
 	}

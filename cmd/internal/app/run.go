@@ -57,67 +57,6 @@ func (a *App) Take(ctx context.Context, req commands.Request) (commands.Answer, 
 	return a.desk.Take(ctx, req)
 }
 
-// Carry works, without Slack, until a run has ended or only waits for its overlap,
-// calling seen at each change. An App that cannot work watches another do it.
-func (a *App) Carry(ctx context.Context, runID string, work bool, seen func(ledger.Run, []ledger.Step)) (ledger.Run, error) {
-	if work {
-		if err := a.jobs.Start(context.WithoutCancel(ctx)); err != nil {
-			return ledger.Run{}, fmt.Errorf("starting the job engine: %w", err)
-		}
-		defer a.stop(ctx)
-	}
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for last := int64(0); ; {
-		run, steps, err := a.Look(ctx, runID)
-		if err != nil {
-			return run, err
-		}
-		if run.Version != last {
-			last = run.Version
-			seen(run, steps)
-		}
-		if run.State.Final() || run.State == ledger.Waiting {
-			return run, a.drain(ctx, run, work)
-		}
-		select {
-		case <-ctx.Done():
-			return run, context.Cause(ctx)
-		case <-tick.C:
-		}
-	}
-}
-
-// drain waits a little for people to be told before a process that works alone goes
-// away. What cannot be told now stays recorded and is told by the next process.
-func (a *App) drain(ctx context.Context, run ledger.Run, work bool) error {
-	if !work {
-		return nil
-	}
-	deadline := time.Now().Add(10 * time.Second)
-	for time.Now().Before(deadline) && ctx.Err() == nil {
-		left := 0
-		err := a.store.View(ctx, func(ctx context.Context, tx ledger.Tx) error {
-			ds, err := tx.Deliveries(ctx, run.ID)
-			left = 0
-			for _, d := range ds {
-				if d.Sent < d.Wanted {
-					left++
-				}
-			}
-			return err
-		})
-		if err != nil || left == 0 {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-	return nil
-}
-
 // Look answers a run and its steps as they are now.
 func (a *App) Look(ctx context.Context, runID string) (run ledger.Run, steps []ledger.Step, err error) {
 	err = a.store.View(ctx, func(ctx context.Context, tx ledger.Tx) error {

@@ -1,6 +1,9 @@
 // Package cli is rekey's command line: the daemon, and everything Slack can ask for
-// when Slack is what is down. It goes through the same policy, engine and security
-// log; only the words travel another way.
+// when Slack is what is down. It goes through the same parser, policy, engine and
+// security log; only the words travel another way.
+//
+// Results go to standard output, problems to standard error, one sentence each with
+// what to do about it. The exit code says how it went; see the table in exit.go.
 package cli
 
 import (
@@ -8,15 +11,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"os"
+	"runtime"
 	"strings"
 
 	"github.com/alecthomas/kong"
-
-	"rekey/audit/ledger"
-	"rekey/cmd/internal/app"
-	"rekey/cmd/internal/config"
 )
 
 // Env is what a command line runs in.
@@ -28,138 +26,95 @@ type Env struct {
 
 // grammar is the whole command line.
 type grammar struct {
-	Config string `help:"The catalogue." default:"rekey.yaml" env:"REKEY_CONFIG" placeholder:"FILE"`
+	Config string `help:"The catalogue, rekey.yaml by default." default:"rekey.yaml" env:"REKEY_CONFIG" placeholder:"FILE"`
 
-	Serve       serveCmd  `cmd:"" help:"Take commands from Slack and keep watch."`
-	Rotate      rotateCmd `cmd:"" help:"Rotate a secret: compromised (at once) or routine (with overlap)."`
-	AuditSecret auditCmd  `cmd:"" name:"audit-secret" help:"Read logs and Sentry for misuse of a secret; changes nothing."`
-	Runs        runsCmd   `cmd:"" help:"Show what is under way and what ended lately, or one run."`
-	List        listCmd   `cmd:"" help:"List the secrets, their owners and when they are due."`
-	Ledger      ledgerCmd `cmd:"" help:"The security log."`
-	Check       checkCmd  `cmd:"" help:"Check the catalogue and the settings; connects to nothing."`
-	Health      healthCmd `cmd:"" help:"Ask a serving rekey on this host whether it is well."`
-	Version     struct{}  `cmd:"" help:"Print the version."`
+	Rotate      rotateCmd  `cmd:"" help:"Rotate a secret: compromised (at once) or routine (with an overlap)."`
+	AuditSecret auditCmd   `cmd:"" name:"audit-secret" help:"Read logs and Sentry for misuse of a secret; changes nothing."`
+	Runs        runsCmd    `cmd:"" help:"Show what is under way and what ended lately, or one run."`
+	Resume      resumeCmd  `cmd:"" help:"Carry on what was interrupted, or whose overlap has ended."`
+	List        listCmd    `cmd:"" help:"List the secrets, their owners and when they are due."`
+	Ledger      ledgerCmd  `cmd:"" help:"Verify, export or anchor the security log."`
+	Serve       serveCmd   `cmd:"" help:"Take commands from Slack and keep watch."`
+	Check       checkCmd   `cmd:"" help:"Check the catalogue and the settings; connects to nothing."`
+	Health      healthCmd  `cmd:"" help:"Ask the rekey that serves on this host whether it is well."`
+	Version     versionCmd `cmd:"" help:"Print the version."`
 }
 
-// session is what every command gets.
-type session struct {
-	Env
-	ctx    context.Context //nolint:containedctx // kong calls Run methods; this is their one argument
-	config string
-}
+const description = `Rotates a leaked secret without downtime, says whether it was misused, and tells people.
+
+When a secret has leaked:
+  rekey rotate REVALIDATE_SECRET compromised found in a CI log`
 
 // Main runs a command line and answers its exit code.
 func Main(ctx context.Context, args []string, env Env) int {
+	s := &session{Env: env, ctx: ctx}
+	args, code := spell(args)
+	if code != ExitOK {
+		s.Out = s.Err // nothing was asked, so this is not a result
+	}
 	var g grammar
+	ended := false
 	parser, err := kong.New(&g,
 		kong.Name("rekey"),
-		kong.Description("Rotates a leaked secret without downtime, says whether it was misused, and tells people.\n\n"+exitHelp()),
-		kong.Writers(env.Out, env.Err),
-		kong.UsageOnError(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Exit(func(code int) { panic(exit(code)) }),
+		kong.Description(description+"\n\n"+exitHelp()),
+		kong.Writers(s.Out, s.Err),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: columns}),
+		kong.Exit(func(int) { ended = true }),
 	)
 	if err != nil {
-		fmt.Fprintln(env.Err, "rekey:", err)
-		return ExitInternal
-	}
-	return run(ctx, parser, &g, args, env)
-}
-
-// exit is how kong ends after printing help.
-type exit int
-
-func run(ctx context.Context, parser *kong.Kong, g *grammar, args []string, env Env) (code int) {
-	defer func() {
-		if v := recover(); v != nil {
-			e, ok := v.(exit)
-			if !ok {
-				panic(v)
-			}
-			code = int(e)
-		}
-	}()
-	if len(args) == 0 {
-		args = []string{"--help"}
+		return s.report(fmt.Errorf("reading the command line: %w", err))
 	}
 	k, err := parser.Parse(args)
-	if err != nil {
-		fmt.Fprintf(env.Err, "rekey: %v\nTry: rekey --help\n", err)
-		return ExitUsage
+	switch {
+	case ended: // help was printed; what kong makes of the rest does not matter
+		return code
+	case err != nil:
+		return s.report(misspelt(err, args))
 	}
-	if k.Command() == "version" {
-		fmt.Fprintln(env.Out, "rekey", env.Version)
-		return ExitOK
-	}
-	s := &session{Env: env, ctx: ctx, config: g.Config}
+	s.config = g.Config
 	return s.report(k.Run(s))
 }
 
-// report prints an error the way a person needs it and answers its exit code.
-func (s *session) report(err error) int {
-	if err == nil {
-		return ExitOK
+// spell turns what people type everywhere into what kong knows. The code is ExitUsage
+// where nothing was typed at all: a script with an empty variable must notice.
+func spell(args []string) (spelt []string, code int) {
+	switch {
+	case len(args) == 0:
+		return []string{"--help"}, ExitUsage
+	case args[0] == "help":
+		return append(args[1:len(args):len(args)], "--help"), ExitOK
+	case args[0] == "--version" || args[0] == "-v":
+		return append([]string{"version"}, args[1:]...), ExitOK
 	}
-	var f *failure
-	if !errors.As(err, &f) {
-		f = classify(err)
-	}
-	if f.text != "" {
-		fmt.Fprintln(s.Err, "rekey:", f.text)
-	}
-	if f.hint != "" {
-		fmt.Fprintln(s.Err, "Try:", f.hint)
-	}
-	return f.code
+	return args, ExitOK
 }
 
-// load reads the catalogue and the settings; every fault of both is told at once.
-func (s *session) load() (*config.Config, config.Settings, error) {
-	cfg, errFile := config.Load(s.config)
-	settings, errEnv := config.FromEnvironment(s.Getenv)
-	if err := errors.Join(errFile, errEnv); err != nil {
-		return nil, settings, &failure{code: ExitConfig, text: strings.TrimSpace("the configuration has faults:\n" + err.Error())}
-	}
-	return cfg, settings, nil
-}
+// longestEcho is how much of a typed word is repeated to its writer, in bytes: people
+// paste values, and terminals and CI systems keep what is printed.
+const longestEcho = 31
 
-// reader opens an App that records and reads but carries nothing on: it never takes
-// the database from a rekey that serves.
-func (s *session) reader() (*app.App, error) {
-	cfg, settings, err := s.load()
-	if err != nil {
-		return nil, err
-	}
-	return app.Open(s.ctx, s.appConfig(cfg, settings, slog.LevelError), false)
-}
-
-// worker opens an App that carries runs on, or, where a serving rekey holds the
-// database already, one that hands over to it.
-func (s *session) worker() (a *app.App, working bool, err error) {
-	cfg, settings, err := s.load()
-	if err != nil {
-		return nil, false, err
-	}
-	c := s.appConfig(cfg, settings, slog.LevelError)
-	a, err = app.Open(s.ctx, c, true)
-	if errors.Is(err, ledger.ErrLocked) {
-		a, err = app.Open(s.ctx, c, false)
-		return a, false, err
-	}
-	return a, err == nil, err
-}
-
-func (s *session) appConfig(cfg *config.Config, settings config.Settings, level slog.Level) app.Config {
-	return app.Config{Catalogue: cfg.Catalogue, Settings: settings, Log: logHandler(s.Err, level), Version: s.Version}
-}
-
-// logHandler writes JSON lines for machines and text for terminals.
-func logHandler(w io.Writer, level slog.Level) slog.Handler {
-	opts := &slog.HandlerOptions{Level: level}
-	if f, ok := w.(*os.File); ok {
-		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-			return slog.NewTextHandler(w, opts)
+// misspelt is a command line that kong does not understand.
+func misspelt(err error, args []string) error {
+	text, hint := err.Error(), "rekey --help"
+	for _, a := range args {
+		if len(a) > longestEcho {
+			text = strings.ReplaceAll(text, a, "that long word")
 		}
 	}
-	return slog.NewJSONHandler(w, opts)
+	if strings.HasPrefix(text, "expected ") {
+		text = "the command is not complete: " + text
+	}
+	var p *kong.ParseError
+	if errors.As(err, &p) && p.Context.Selected() != nil {
+		hint = p.Context.Selected().FullPath() + " --help"
+	}
+	return &failure{code: ExitUsage, text: text + ".", hint: hint}
+}
+
+type versionCmd struct{}
+
+// Run prints the version, and what a bug report needs beside it.
+func (c *versionCmd) Run(s *session) error {
+	_, err := fmt.Fprintf(s.Out, "rekey %s (%s, %s/%s)\n", s.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"rekey/audit/ledger"
@@ -12,39 +13,47 @@ import (
 
 // The exit codes, for scripts. They are part of rekey's interface.
 const (
-	ExitOK        = 0 // done; for an audit: no sign of misuse, or tried and refused
-	ExitInternal  = 1 // rekey itself failed; the text says at what
-	ExitUsage     = 2 // the command line was not understood; nothing was started
-	ExitConfig    = 3 // the catalogue or the settings have faults; nothing was started
-	ExitRefused   = 4 // policy said no, or it cannot be done; nothing was started
-	ExitRunFailed = 5 // the run failed or was rolled back; a person must look
-	ExitMisused   = 6 // the secret was used by an address that is not ours
-	ExitUnsure    = 7 // cannot tell whether it was misused
-	ExitBroken    = 8 // the security log does not verify
-	ExitUnknown   = 9 // the database did not say in time whether the request was recorded
+	ExitOK        = 0  // done; for an audit: no sign of misuse, or tried and refused
+	ExitInternal  = 1  // rekey itself failed; the text says at what
+	ExitUsage     = 2  // the command line was not understood; nothing was started
+	ExitConfig    = 3  // the catalogue or the settings have faults; nothing was started
+	ExitRefused   = 4  // policy said no, or it cannot be done; nothing was started
+	ExitRunFailed = 5  // the run failed or was rolled back; a person must look
+	ExitMisused   = 6  // the secret was used by an address that is not ours
+	ExitUnsure    = 7  // cannot tell whether it was misused
+	ExitBroken    = 8  // the security log does not verify
+	ExitUnknown   = 9  // the database did not say in time whether the request was recorded
+	ExitStopped   = 10 // Ctrl-C or SIGTERM before the end; the run goes on with the next rekey
 )
 
-var exits = []struct {
-	code    int
-	meaning string
-}{
-	{ExitOK, "done; an audit found no use by strangers"},
-	{ExitInternal, "rekey itself failed"},
-	{ExitUsage, "command line not understood; nothing was started"},
-	{ExitConfig, "faults in the configuration; nothing was started"},
-	{ExitRefused, "refused; nothing was started"},
-	{ExitRunFailed, "the run failed or was rolled back"},
-	{ExitMisused, "the secret was used by an address that is not ours"},
-	{ExitUnsure, "cannot tell whether it was misused"},
-	{ExitBroken, "the security log does not verify"},
-	{ExitUnknown, "not known whether the request was recorded"},
+// Exit is an exit code and what it says.
+type Exit struct {
+	Code    int
+	Meaning string
+}
+
+// Exits is the one table of the exit codes; help and the documents are made from it.
+func Exits() []Exit {
+	return []Exit{
+		{ExitOK, "done; an audit found no use by strangers"},
+		{ExitInternal, "rekey itself failed"},
+		{ExitUsage, "command line not understood; nothing was started"},
+		{ExitConfig, "faults in the configuration; nothing was started"},
+		{ExitRefused, "refused; nothing was started"},
+		{ExitRunFailed, "the run failed or was rolled back"},
+		{ExitMisused, "done; the secret was used by an address that is not ours"},
+		{ExitUnsure, "done; cannot tell whether the secret was misused"},
+		{ExitBroken, "the security log does not verify"},
+		{ExitUnknown, "not known whether the request was recorded"},
+		{ExitStopped, "stopped before the end; the run goes on with the next rekey"},
+	}
 }
 
 func exitHelp() string {
 	var b strings.Builder
 	b.WriteString("Exit codes:")
-	for _, e := range exits {
-		fmt.Fprintf(&b, "\n  %d  %s", e.code, e.meaning)
+	for _, e := range Exits() {
+		fmt.Fprintf(&b, "\n  %2d  %s", e.Code, e.Meaning)
 	}
 	return b.String()
 }
@@ -68,10 +77,22 @@ func classify(err error) *failure {
 		return &failure{code: ExitInternal, text: "nothing was started: the database did not answer in time.", hint: "the same command again"}
 	case errors.Is(err, ledger.ErrUnknownOutcome):
 		return &failure{code: ExitUnknown, text: "the database did not say in time whether the request was recorded.", hint: "rekey runs"}
-	case errors.Is(err, ledger.ErrNotFound):
-		return &failure{code: ExitUsage, text: "there is no run of that number.", hint: "rekey runs"}
+	case errors.Is(err, ledger.ErrBroken):
+		return &failure{code: ExitBroken, text: err.Error() + "; nothing was started.", hint: "rekey ledger verify"}
 	case errors.Is(err, context.Canceled):
-		return &failure{code: ExitInternal, text: "stopped. What was started is recorded and goes on with the next rekey that works.", hint: "rekey runs"}
+		return &failure{code: ExitStopped, text: "stopped.", hint: "rekey runs"}
 	}
-	return &failure{code: ExitInternal, text: err.Error()}
+	return &failure{code: ExitInternal, text: sentence(err.Error()) + "."}
+}
+
+// sentence puts the text of an error on one line, and says once what libraries say
+// for every address they tried.
+func sentence(text string) string {
+	var parts []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); !slices.Contains(parts, line) {
+			parts = append(parts, line)
+		}
+	}
+	return strings.TrimRight(strings.Join(parts, " "), ".")
 }

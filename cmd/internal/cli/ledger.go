@@ -14,7 +14,7 @@ type ledgerCmd struct {
 }
 
 type verifyCmd struct {
-	Anchor []string `help:"An anchor published earlier (\"17:5f3a…\"), which must be in the log; may be repeated." placeholder:"SEQ:HASH"`
+	Anchor []string `help:"An anchor kept outside (\"17:5f3a…\"), which must be in the log; may be repeated." placeholder:"SEQ:HASH"`
 	JSON   bool     `name:"json" help:"Print as JSON."`
 }
 
@@ -24,16 +24,16 @@ func (c *verifyCmd) Run(s *session) error {
 	for _, text := range c.Anchor {
 		anchor, err := ledger.ParseAnchor(text)
 		if err != nil {
-			return &failure{code: ExitUsage, text: err.Error()}
+			return &failure{code: ExitUsage, text: err.Error() + ".", hint: "rekey ledger anchor"}
 		}
 		anchors = append(anchors, anchor)
 	}
-	a, err := s.reader()
+	st, err := s.ledger()
 	if err != nil {
 		return err
 	}
-	defer a.Close()
-	v, err := ledger.VerifyAnchors(s.ctx, a.Store(), anchors...)
+	defer closing(s, st)
+	v, err := ledger.VerifyAnchors(s.ctx, st, anchors...)
 	if err != nil {
 		return fmt.Errorf("reading the security log: %w", err)
 	}
@@ -42,45 +42,64 @@ func (c *verifyCmd) Run(s *session) error {
 			return err
 		}
 	} else if v.OK {
-		fmt.Fprintf(s.Out, "The security log holds: %d entries, newest %d:%s\n", v.Entries, v.Entries, v.Head)
+		fmt.Fprintf(s.Out, "The security log holds: %d entries.\nAnchor: %s\n", v.Entries, ledger.Anchor{Seq: v.Entries, Hash: v.Head})
 	}
-	if !v.OK {
-		return &failure{code: ExitBroken, text: "the security log does not hold: " + v.Problem}
+	return broken(v)
+}
+
+// broken is the failure of a log that does not verify, nil for one that does.
+func broken(v ledger.Verification) error {
+	if v.OK {
+		return nil
 	}
-	return nil
+	return &failure{code: ExitBroken, text: "the security log does not hold: " + v.Problem, hint: "copying the database before anything else; see docs/operating.md"}
 }
 
 type exportCmd struct {
-	From int64 `help:"The first entry's number." default:"1"`
+	From int64 `help:"The first entry's number." default:"1" placeholder:"SEQ"`
 }
 
 // Run writes one JSON object a line.
 func (c *exportCmd) Run(s *session) error {
-	a, err := s.reader()
+	if c.From < 1 {
+		return &failure{code: ExitUsage, text: "entries are counted from 1.", hint: "rekey ledger export --from 1"}
+	}
+	st, err := s.ledger()
 	if err != nil {
 		return err
 	}
-	defer a.Close()
+	defer closing(s, st)
 	e := json.NewEncoder(s.Out)
-	return a.Store().Export(s.ctx, c.From, func(entry ledger.Entry) error { return e.Encode(entry) })
+	return st.Export(s.ctx, c.From, func(entry ledger.Entry) error { return e.Encode(entry) })
 }
 
 type anchorCmd struct{}
 
 // Run prints the newest entry's anchor.
 func (c *anchorCmd) Run(s *session) error {
-	a, err := s.reader()
+	st, err := s.ledger()
 	if err != nil {
 		return err
 	}
-	defer a.Close()
-	v, err := a.Store().Verify(s.ctx)
+	defer closing(s, st)
+	v, err := st.Verify(s.ctx)
 	if err != nil {
 		return fmt.Errorf("reading the security log: %w", err)
 	}
-	if !v.OK {
-		return &failure{code: ExitBroken, text: "the security log does not hold: " + v.Problem}
+	if err := broken(v); err != nil {
+		return err
 	}
-	fmt.Fprintln(s.Out, ledger.Anchor{Seq: v.Entries, Hash: v.Head})
-	return nil
+	if v.Entries == 0 {
+		return &failure{code: ExitInternal, text: "the security log is empty: there is nothing to anchor yet."}
+	}
+	_, err = fmt.Fprintln(s.Out, ledger.Anchor{Seq: v.Entries, Hash: v.Head})
+	return err
+}
+
+// closing closes a log that was only read: that nothing is lost when it fails is why
+// it is only said.
+func closing(s *session, st ledger.Store) {
+	if err := st.Close(); err != nil {
+		s.complain("closing the security log: " + err.Error())
+	}
 }

@@ -1,9 +1,9 @@
 package cli
 
 import (
-	"fmt"
 	"time"
 
+	"rekey/audit/ledger"
 	"rekey/bot/render"
 	"rekey/commands"
 )
@@ -26,20 +26,19 @@ func (c *runsCmd) Run(s *session) error {
 	}
 	if c.ID == "" {
 		if c.JSON {
-			return writeJSON(s.Out, answer.Runs)
+			return writeJSON(s.Out, append([]ledger.Run{}, answer.Runs...)) // [] and not null
 		}
-		fmt.Fprint(s.Out, render.StatusText(answer.Runs, time.Now()))
+		s.say(render.RunLines(answer.Runs, time.Now()))
 		return nil
 	}
-	run := answer.Runs[0]
-	steps, report, err := s.look(a, run.ID)
+	run, steps, report, err := look(s.ctx, a, answer.Runs[0].ID)
 	if err != nil {
 		return err
 	}
 	if c.JSON {
 		return writeJSON(s.Out, runJSON{Run: run, Steps: steps, Report: report})
 	}
-	fmt.Fprint(s.Out, render.RunText(render.Scene{Run: run, Steps: steps, Report: report, Now: time.Now()}))
+	s.say(render.RunText(render.Scene{Run: run, Steps: steps, Report: report, Now: time.Now()}))
 	return nil
 }
 
@@ -59,8 +58,8 @@ func (c *listCmd) Run(s *session) error {
 		return err
 	}
 	if c.JSON {
-		return writeJSON(s.Out, answer.Secrets)
+		return writeJSON(s.Out, secretsJSON(answer.Secrets))
 	}
-	fmt.Fprint(s.Out, render.ListText(answer.Secrets, time.Now()))
+	s.say(render.SecretLines(answer.Secrets, time.Now()))
 	return nil
 }

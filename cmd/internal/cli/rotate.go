@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"strings"
+
+	"rekey/commands"
+)
+
+type rotateCmd struct {
+	Secret string   `arg:"" help:"The secret's name."`
+	Mode   string   `arg:"" optional:"" help:"compromised: the old value ends as soon as that is safe, on-call is paged. routine: it stays valid for its overlap."`
+	Why    []string `arg:"" optional:"" help:"The reason, in your words; never a value."`
+	Env    string   `help:"The environment; the catalogue's first by default." placeholder:"NAME"`
+	Reason string   `help:"The reason, in your words." placeholder:"TEXT"`
+	JSON   bool     `name:"json" help:"Print the ended run as JSON."`
+}
+
+// Run rotates a secret and follows the run to its end.
+func (c *rotateCmd) Run(s *session) error {
+	req, err := parse("/rotate", c.Env, c.Secret, append([]string{c.Mode}, c.Why...))
+	if err != nil {
+		return err
+	}
+	req.Reason = strings.TrimSpace(c.Reason + " " + req.Reason)
+	return s.start(req, c.JSON)
+}
+
+type auditCmd struct {
+	Secret string   `arg:"" help:"The secret's name."`
+	When   []string `arg:"" optional:"" help:"\"since\" and how far back, as for --since."`
+	Since  string   `help:"How far back: 24h, 3d, 2026-11-20, 2026-11-20T10:00Z; 24h by default." placeholder:"WHEN"`
+	Env    string   `help:"The environment; the catalogue's first by default." placeholder:"NAME"`
+	JSON   bool     `name:"json" help:"Print the ended run and its report as JSON."`
+}
+
+// Run audits a secret.
+func (c *auditCmd) Run(s *session) error {
+	when := c.When
+	if c.Since != "" {
+		when = append(when, "since", c.Since)
+	}
+	req, err := parse("/audit-secret", c.Env, c.Secret, when)
+	if err != nil {
+		return err
+	}
+	return s.start(req, c.JSON)
+}
+
+// parse reads a command as Slack's is read, so that one grammar holds at both doors.
+func parse(command, env, name string, rest []string) (commands.Request, error) {
+	line := name
+	if env != "" {
+		line += " in " + env
+	}
+	req, err := commands.ParseSlash(command, line+" "+strings.Join(rest, " "))
+	if err != nil {
+		return req, err
+	}
+	if req.Verb != commands.Rotate && req.Verb != commands.Audit {
+		return req, &commands.UsageError{Problem: "The name of the secret comes first.", Try: command + " NAME"}
+	}
+	return req, nil
+}
