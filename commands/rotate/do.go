@@ -8,7 +8,6 @@ import (
 
 	"rekey/audit/ledger"
 	"rekey/commands"
-	"rekey/commands/reload"
 	"rekey/commands/secret"
 	"rekey/commands/store"
 )
@@ -100,131 +99,6 @@ func (r *Rotator) current(ctx context.Context, st store.Store, s Subject) (curre
 	return current, leftover, nil
 }
 
-// create makes the new value and stores it, with the old one, beside the first
-// consumer's copy. The guard knows it before it exists anywhere else.
-func (r *Rotator) create(ctx context.Context, s Subject) (Result, error) {
-	st, err := r.store(s)
-	if err != nil {
-		return Result{}, err
-	}
-	current, _, err := r.current(ctx, st, s)
-	if err != nil {
-		return Result{}, err
-	}
-	// The values of runs that failed are worthless by now: every service was just
-	// proven to run on the present value.
-	for _, run := range s.Ended {
-		if err := st.Discard(ctx, s.home(), run); err != nil {
-			return Result{}, placeFault(s.Place.Uses[0], err)
-		}
-	}
-	fresh, err := r.generate(s, st)
-	if err != nil {
-		return Result{}, err
-	}
-	r.learn(s, "pending", fresh)
-	kept, err := st.Deposit(ctx, s.home(), store.Escrow{Run: s.Run.ID, Old: current, New: fresh}, s.Still)
-	if err != nil {
-		if lost(err) {
-			return Result{}, err
-		}
-		return Result{}, &Fault{Sentence: fmt.Sprintf("the new value cannot be kept beside %s: %v", s.home().File, err), Err: err}
-	}
-	r.learn(s, "pending", kept.New)
-	fps := append(r.fingerprints(s, "pending", kept.New), r.fingerprints(s, "live", kept.Old)...)
-	return Result{Note: "A new value was made with the generator " + string(s.Secret.Generator) + ".", Fingerprints: fps}, nil
-}
-
-// choosy is a store that cannot hold every value so that all its readers read the
-// same.
-type choosy interface {
-	Portable(v secret.Value) error
-}
-
-// generate makes a value that is strong enough and that the store can hold.
-func (r *Rotator) generate(s Subject, st store.Store) (secret.Value, error) {
-	for attempt := 1; ; attempt++ {
-		v, err := secret.Generate(s.Secret.Generator, r.cfg.Rand)
-		if err != nil {
-			return v, &Fault{Sentence: fmt.Sprintf("no new value can be made: %v", err), Err: err}
-		}
-		if err := secret.CheckHMAC(v); err != nil {
-			return v, &Fault{Sentence: fmt.Sprintf("the generator %s is too weak here: %v", s.Secret.Generator, err), Err: err}
-		}
-		c, ok := st.(choosy)
-		if !ok {
-			return v, nil
-		}
-		if err = c.Portable(v); err == nil {
-			return v, nil
-		}
-		if attempt == 100 {
-			return v, &Fault{Sentence: fmt.Sprintf("the generator %s makes no value that %s can hold: %v", s.Secret.Generator, s.Secret.Store, err), Err: err}
-		}
-	}
-}
-
-// set writes one consumer's copy and has it reloaded. Reloading is repeated after a
-// crash: it makes a service read what the file holds, however often.
-func (r *Rotator) set(ctx context.Context, s Subject, step ledger.Step) (Result, error) {
-	u, ok := s.use(step.Consumer)
-	if !ok {
-		return Result{}, faultf("the catalogue no longer says that %s uses %s; put it back", step.Consumer, s.Secret.Name)
-	}
-	e, err := r.escrow(ctx, s)
-	if err != nil {
-		return Result{}, err
-	}
-	if err := r.write(ctx, s, u, step, e); err != nil {
-		return Result{}, err
-	}
-	if err := s.Still(ctx); err != nil {
-		return Result{}, err
-	}
-	c := s.consumer(u)
-	out, err := reload.Run(ctx, c.Reload, c.ReloadTimeout)
-	if err != nil {
-		if ctx.Err() != nil {
-			return Result{}, context.Cause(ctx)
-		}
-		said := ""
-		if out = strings.TrimSpace(r.cfg.Guard.ScrubString(out)); out != "" {
-			said = " It said: " + secret.MaskTokens(lastLine(out))
-		}
-		return Result{}, &Fault{Sentence: fmt.Sprintf("%s could not be reloaded with %q: %v.%s", c.Name, strings.Join(c.Reload, " "), err, said), Err: err}
-	}
-	return Result{Note: "Env file written, service told to reload."}, nil
-}
-
-// write brings one copy to what the stage wants. A copy that somebody changed in the
-// meantime is read again: only a value that is not ours stops the run.
-func (r *Rotator) write(ctx context.Context, s Subject, u secret.Use, step ledger.Step, e store.Escrow) error {
-	st, err := r.store(s)
-	if err != nil {
-		return err
-	}
-	want, _ := desired(u, step.Stage, e)
-	for attempt := 1; ; attempt++ {
-		have, err := st.Read(ctx, s.ref(u))
-		if err != nil {
-			return placeFault(u, err)
-		}
-		if !known(u, step.Stage, have, e) {
-			return faultf("%s holds a value of %s that is neither the old nor the new one: somebody else is changing it; settle that first", s.consumer(u).EnvFile, u.Variable)
-		}
-		_, err = st.Write(ctx, s.ref(u), store.Change{
-			From: have.Revision, Want: want, Run: s.Run.ID, FenceNumber: s.Run.Fence, Fence: s.Still,
-		})
-		if errors.Is(err, store.ErrConflict) && attempt < 5 {
-			continue
-		}
-		if err != nil {
-			return placeFault(u, err)
-		}
-		return nil
-	}
-}
-
 // overlap waits until the secret's overlap has passed since the step began.
 func (r *Rotator) overlap(s Subject, step ledger.Step) Result {
 	if s.Run.Mode == string(commands.Compromised) {
@@ -302,12 +176,4 @@ func placeFault(u secret.Use, err error) error {
 
 func lost(err error) bool {
 	return errors.Is(err, ledger.ErrFenced) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
-}
-
-func lastLine(s string) string {
-	s = s[strings.LastIndexByte(s, '\n')+1:]
-	if r := []rune(s); len(r) > 200 {
-		return string(r[:200]) + "…"
-	}
-	return s
 }

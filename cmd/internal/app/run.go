@@ -37,10 +37,39 @@ func (a *App) Serve(ctx context.Context) error {
 	defer closeHealth()
 	a.log.Info("rekey is on duty", "version", a.cfg.Version)
 	if err := listener.Run(ctx); err != nil && ctx.Err() == nil {
-		return err
+		return a.withoutSlack(ctx, err)
 	}
 	<-ctx.Done()
 	return nil
+}
+
+// withoutSlack goes on for as long as there is a run to carry: that Slack refuses the
+// token must not stop a rotation half-way. Then it answers the refusal.
+func (a *App) withoutSlack(ctx context.Context, refused error) error {
+	a.log.Error("Slack refuses the connection; runs under way are carried on without it", "cause", refused.Error())
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		active, err := a.active(ctx)
+		if err == nil && !active {
+			return refused
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// active reports whether a run is unfinished.
+func (a *App) active(ctx context.Context) (active bool, err error) {
+	err = a.store.View(ctx, func(ctx context.Context, tx ledger.Tx) error {
+		runs, err := tx.Runs(ctx, ledger.RunFilter{Active: true, Limit: 1})
+		active = len(runs) > 0
+		return err
+	})
+	return active, err
 }
 
 // stop ends the job engine: softly first, so that the step at hand is committed.
