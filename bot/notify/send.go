@@ -151,8 +151,8 @@ func split(ref string) (channel, ts string) {
 	return channel, ts
 }
 
-// sendPage tells PagerDuty. It never waits for Slack: the link to the board is given
-// when it is known.
+// sendPage tells PagerDuty. It never waits for Slack: the link leads to the board
+// once that stands, and to its channel before.
 func (n *Notifier) sendPage(ctx context.Context, w *work) error {
 	if err := n.check(ctx, w); err != nil {
 		return err
@@ -162,7 +162,11 @@ func (n *Notifier) sendPage(ctx context.Context, w *work) error {
 	}
 	link := ""
 	if n.cfg.Slack != nil {
-		link = n.cfg.Slack.Link(split(w.board.Ref))
+		channel, ts := split(w.board.Ref)
+		if channel == "" {
+			channel = n.cfg.Channel
+		}
+		link = n.cfg.Slack.Link(channel, ts)
 	}
 	if err := n.cfg.Page.Send(ctx, render.Trigger(w.scene, n.cfg.Source, link)); err != nil {
 		return err

@@ -94,6 +94,9 @@ func TestLink(t *testing.T) {
 	if got, want := c.Link("C1", "1700000000.000100"), "https://acme.slack.com/archives/C1/p1700000000000100"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+	if got, want := c.Link("C1", ""), "https://acme.slack.com/archives/C1"; got != want {
+		t.Errorf("link to the channel %q, want %q", got, want)
+	}
 	if got := c.Link("", ""); got != "" {
 		t.Errorf("of nothing: %q", got)
 	}

@@ -39,13 +39,16 @@ func (c *Client) learn(ctx context.Context) {
 	}
 }
 
-// Link is the address of a message for people, "" before the first message was
-// posted or Identify has succeeded.
+// Link is the address of a message for people, or of its channel while ts is "". It
+// is "" before the first message was posted or Identify has succeeded.
 func (c *Client) Link(channel, ts string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.url == "" || channel == "" || ts == "" {
+	if c.url == "" || channel == "" {
 		return ""
+	}
+	if ts == "" {
+		return strings.TrimSuffix(c.url, "/") + "/archives/" + channel
 	}
 	return strings.TrimSuffix(c.url, "/") + "/archives/" + channel + "/p" + strings.ReplaceAll(ts, ".", "")
 }

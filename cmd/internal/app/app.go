@@ -17,6 +17,7 @@ import (
 	"rekey/audit/ledger"
 	"rekey/audit/ledger/postgres"
 	"rekey/audit/ledger/sqlite"
+	"rekey/bot/notify/slack"
 	"rekey/cmd/internal/config"
 	"rekey/commands/emergency"
 	"rekey/commands/inspect"
@@ -55,6 +56,7 @@ type App struct {
 	jobs   *jobs.Engine
 	desk   *intake.Desk
 	sentry *reporter
+	slack  *slack.Client // nil without a bot token
 
 	working bool // this App can carry runs on
 	begun   bool // Carry has started the job engine
@@ -137,7 +139,7 @@ func (a *App) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	notifier, err := newNotifier(a.cfg, a.store, a.log, a.outward())
+	notifier, err := a.newNotifier()
 	if err != nil {
 		return err
 	}

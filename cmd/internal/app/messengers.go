@@ -1,13 +1,12 @@
 package app
 
 import (
-	"log/slog"
+	"context"
 	"net/http"
 	"time"
 
 	slackapi "github.com/slack-go/slack"
 
-	"rekey/audit/ledger"
 	"rekey/bot"
 	"rekey/bot/notify"
 	"rekey/bot/notify/pagerduty"
@@ -15,23 +14,39 @@ import (
 	"rekey/commands/jobs"
 )
 
+// identify asks Slack who we are, for links in pages and for a word in the log where
+// the bot token is wrong. rekey serves either way: what cannot be told is kept.
+func (a *App) identify(ctx context.Context) {
+	if a.slack == nil {
+		return
+	}
+	who, err := a.slack.Identify(ctx)
+	switch {
+	case err == nil:
+		a.log.Info("known to Slack", "workspace", who.Team, "user", who.UserID)
+	case ctx.Err() == nil:
+		a.log.Error("Slack does not take the bot token now; messages wait until it does", "cause", err.Error())
+	}
+}
+
 // newNotifier builds the messengers that the settings have tokens for. What has to
 // be told through one that is missing stays recorded.
-func newNotifier(cfg Config, store ledger.Store, log *slog.Logger, outward http.RoundTripper) (*notify.Notifier, error) {
+func (a *App) newNotifier() (*notify.Notifier, error) {
+	s, cat := a.cfg.Settings, a.cfg.Catalogue
 	nc := notify.Config{
-		Store: store, Replica: jobs.ReplicaID, Log: log,
-		Channel: cfg.Catalogue.Slack.Channel, Source: cfg.Catalogue.PagerDuty.Source,
+		Store: a.store, Replica: jobs.ReplicaID, Log: a.log,
+		Channel: cat.Slack.Channel, Source: cat.PagerDuty.Source,
 	}
-	client := &http.Client{Transport: outward, Timeout: 15 * time.Second}
-	s := cfg.Settings
+	client := &http.Client{Transport: a.outward(), Timeout: 15 * time.Second}
 	var err error
 	if !s.SlackBotToken.IsZero() {
 		api := slackapi.New(s.SlackBotToken.Reveal(), slackOptions(s.SlackAPIURL, client)...)
 		if nc.Slack, err = slack.New(slack.Config{API: api}); err != nil {
 			return nil, err
 		}
+		a.slack = nc.Slack
 	}
-	if cfg.Catalogue.PagerDuty.Enabled && !s.PagerDutyRoutingKey.IsZero() {
+	if cat.PagerDuty.Enabled && !s.PagerDutyRoutingKey.IsZero() {
 		nc.Page, err = pagerduty.New(pagerduty.Config{RoutingKey: s.PagerDutyRoutingKey, URL: s.PagerDutyEventsURL, HTTPClient: client})
 		if err != nil {
 			return nil, err

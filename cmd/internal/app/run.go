@@ -30,6 +30,7 @@ func (a *App) Serve(ctx context.Context) error {
 	background, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go a.keepLearning(background)
+	go a.identify(background)
 	closeHealth, err := a.serveHealth(background)
 	if err != nil {
 		return err

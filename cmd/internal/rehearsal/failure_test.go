@@ -2,6 +2,7 @@ package rehearsal_test
 
 import (
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,7 +56,10 @@ func TestASignerThatDoesNotSwitchIsRolledBack(t *testing.T) {
 		s, run := broken(t, databaseURL, estatetest.Web, estatetest.Faults{IgnoreReload: true}, "/rotate REVALIDATE_SECRET routine quarterly")
 		mustEnd(t, run, ledger.RolledBack)
 		s.mustServeOnTheOldValue("REVALIDATE_SECRET")
-		s.PagerDuty.ExpectIncident(t, bottest.Triggered, "REVALIDATE_SECRET")
+		page := s.PagerDuty.ExpectIncident(t, bottest.Triggered, "REVALIDATE_SECRET")
+		if len(page.Links) != 1 || !strings.Contains(page.Links[0].Href, s.Alerts.ID) {
+			t.Errorf("the page does not lead to the board: %+v", page.Links)
+		}
 		s.Alerts.ExpectMessage(t, run.ID, "old value")
 		s.mustHaveLeftNothing("rollback")
 	})
