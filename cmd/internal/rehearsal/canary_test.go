@@ -102,7 +102,7 @@ func (s *stage) incident(c *canary, terminal *logs) {
 		if s.strange(v) {
 			continue // rekey has no way to know it in its own errors
 		}
-		s.app.Log().Error("a library says "+v, "cause", "the key "+v+" is not valid", "raw", []byte(v))
+		s.app.Log().Error("a library says "+v, "cause", "the key "+v+" is not valid", "raw", []byte(v)) //nolint:sloglint // what a library may do
 	}
 	s.putIntoEvidence(live)
 	s.typed(s.Bob, "/audit-secret REVALIDATE_SECRET since 24h")

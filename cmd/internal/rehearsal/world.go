@@ -79,7 +79,10 @@ func Build(ctx context.Context, cfg Config) (w *World, err error) {
 	if w.Estate, err = estatetest.Start(ctx, cfg.Estate); err != nil {
 		return nil, err
 	}
-	return w, w.write()
+	if err := w.write(); err != nil {
+		return w, err
+	}
+	return w, nil
 }
 
 // write puts the catalogue and the key where the App will look for them.
