@@ -97,6 +97,9 @@ func (n *Notifier) fail(ctx context.Context, w *work, cause error) error {
 		}
 		return tx.ReleaseDelivery(ctx, d.ID, d.Holder, d.Fence)
 	})
+	if errors.Is(err, ledger.ErrFenced) && !sure(cause) {
+		return n.amend(ctx, w) // no answer came, but what was sent may have arrived
+	}
 	if err != nil {
 		// The claim stays ours until this process is taken for dead; then the
 		// delivery is handed on.
@@ -152,11 +155,23 @@ func (n *Notifier) amend(ctx context.Context, w *work) error {
 	if err != nil {
 		return fmt.Errorf("putting right what was sent late: %w", err)
 	}
-	if !pages(w.d.Kind) && theirs.Ref != "" && theirs.Ref != w.d.Ref {
-		channel, ts := split(w.d.Ref)
-		if err := n.remove(ctx, channel, []string{ts}); err != nil {
-			return errors.Join(ledger.ErrFenced, err)
+	if pages(w.d.Kind) || theirs.Ref == "" || theirs.Ref == w.d.Ref {
+		return ledger.ErrFenced
+	}
+	channel, ts := split(w.d.Ref)
+	if ts != "" {
+		err = n.remove(ctx, channel, []string{ts})
+	} else { // whether it was posted is not known
+		w.d.Ref = theirs.Ref
+		channel, _ = split(theirs.Ref)
+		home, thread := split(w.board.Ref)
+		if !n.below(w) || home != channel {
+			thread = ""
 		}
+		err = n.tidy(ctx, w, channel, thread)
+	}
+	if err != nil {
+		return errors.Join(ledger.ErrFenced, err)
 	}
 	return ledger.ErrFenced
 }
