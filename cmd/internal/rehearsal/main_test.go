@@ -6,8 +6,11 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"rekey/audit/ledger"
 	"rekey/cmd/internal/app"
@@ -28,7 +31,9 @@ func TestMain(m *testing.M) {
 
 const (
 	childVariable = "REHEARSAL_CHILD"
-	holdVariable  = "REHEARSAL_HOLD" // "publish/set/api acted": stand still there for ever
+	// holdVariable says where to stand still: "publish/set/api acted" for ever,
+	// "pause at …" until it is continued (SIGCONT), "end at …" until it is told to end.
+	holdVariable = "REHEARSAL_HOLD"
 )
 
 // child is a whole rekey in a process of its own. It says when it is on duty, and it
@@ -41,13 +46,7 @@ func child() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 3
 	}
-	hold := os.Getenv(holdVariable)
-	cfg.Observer = func(_ ledger.Run, s ledger.Step, m journal.Moment) {
-		if hold == s.Key+" "+string(m) {
-			fmt.Println("held", hold) //nolint:forbidigo // this is what the parent waits for
-			select {}
-		}
-	}
+	cfg.Observer = holdAt(ctx, os.Getenv(holdVariable))
 	a, err := app.Open(ctx, cfg, true)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -59,4 +58,30 @@ func child() int {
 		return 1
 	}
 	return 0
+}
+
+// holdAt stands still once, where and how hold says.
+func holdAt(ctx context.Context, hold string) journal.Observer {
+	point, pause := strings.CutPrefix(hold, "pause at ")
+	point, end := strings.CutPrefix(point, "end at ")
+	var once sync.Once
+	return func(_ ledger.Run, s ledger.Step, m journal.Moment) {
+		if point != s.Key+" "+string(m) {
+			return
+		}
+		once.Do(func() {
+			fmt.Println("held", hold) //nolint:forbidigo // this is what the parent waits for
+			switch {
+			case pause:
+				// The signal stops this thread a moment after the call, at the latest while
+				// it sleeps.
+				_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+				time.Sleep(50 * time.Millisecond)
+			case end:
+				<-ctx.Done()
+			default:
+				select {}
+			}
+		})
+	}
 }
