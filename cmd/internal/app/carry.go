@@ -48,7 +48,10 @@ func (a *App) Carry(ctx context.Context, runID string, seen func(ledger.Run, []l
 			if a.working {
 				err = a.drain(ctx, run)
 			}
-			return run, err
+			// While people were told, a short overlap may have ended.
+			if err != nil || !a.working || ctx.Err() != nil || rests(run) {
+				return run, err
+			}
 		}
 		if !a.working && time.Since(moved) > orphanAfter {
 			moved = time.Now()
@@ -103,7 +106,7 @@ func (a *App) takeOver(ctx context.Context) error {
 func (a *App) drain(ctx context.Context, run ledger.Run) error {
 	for deadline := time.Now().Add(tellWithin); time.Now().Before(deadline) && ctx.Err() == nil; {
 		untold, err := a.Untold(ctx, run.ID)
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			return err
 		}
 		if !untold.soon {

@@ -13,6 +13,7 @@ import (
 	"io"
 	"runtime"
 	"strings"
+	"syscall"
 
 	"github.com/alecthomas/kong"
 )
@@ -48,6 +49,31 @@ When a secret has leaked:
 // Main runs a command line and answers its exit code.
 func Main(ctx context.Context, args []string, env Env) int {
 	s := &session{Env: env, ctx: ctx}
+	out := &output{Writer: env.Out}
+	s.Out = out
+	code := s.run(args)
+	// A reader that went away is content; a full disk has lost a result.
+	if out.err != nil && code == ExitOK && !errors.Is(out.err, syscall.EPIPE) && !errors.Is(out.err, syscall.EIO) {
+		return s.report(fmt.Errorf("writing the output: %w", out.err))
+	}
+	return code
+}
+
+// output remembers the first write that failed.
+type output struct {
+	io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
+}
+
+func (s *session) run(args []string) int {
 	args, code := spell(args)
 	if code != ExitOK {
 		s.Out = s.Err // nothing was asked, so this is not a result

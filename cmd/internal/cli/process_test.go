@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -48,6 +50,7 @@ type process struct {
 	*exec.Cmd
 	t    *testing.T
 	said *heard
+	ears *os.File // where it is heard; to be closed early, or left
 	gone chan struct{}
 }
 
@@ -76,12 +79,18 @@ func (s *stage) rekey(args ...string) *process {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	p := &process{Cmd: exec.Command(path, args...), t: s.t, said: &heard{}, gone: make(chan struct{})}
-	p.Env, p.Stdout, p.Stderr = s.Environ(), p.said, p.said
+	ears, mouth, err := os.Pipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	p := &process{Cmd: exec.Command(path, args...), t: s.t, said: &heard{}, ears: ears, gone: make(chan struct{})}
+	p.Env, p.Stdout, p.Stderr = s.Environ(), mouth, mouth
 	p.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.Start(); err != nil {
 		s.t.Fatalf("starting rekey: %v", err)
 	}
+	_ = mouth.Close()                              // the child has its own
+	go func() { _, _ = io.Copy(p.said, p.ears) }() // until the child ends or ears are closed
 	go func() {
 		defer close(p.gone)
 		_ = p.Wait() // exits says how
@@ -89,6 +98,7 @@ func (s *stage) rekey(args ...string) *process {
 	s.t.Cleanup(func() {
 		_ = p.Process.Kill() // it may have ended
 		<-p.gone
+		_ = p.ears.Close() // it may be closed
 		if s.t.Failed() {
 			s.t.Logf("rekey %s said:\n%s", strings.Join(args, " "), p.said)
 		}
@@ -224,7 +234,7 @@ func TestALostConnectionDoesNotStopARotation(t *testing.T) {
 	p := s.rekey("rotate", "REVALIDATE_SECRET", "compromised")
 	p.says(firstStep)
 	p.signal(syscall.SIGHUP)
-	p.signal(syscall.SIGPIPE)
+	_ = p.ears.Close()
 	mend()
 	p.exits(cli.ExitOK)
 	s.mustHaveRotated("REVALIDATE_SECRET", true)
