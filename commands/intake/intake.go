@@ -134,15 +134,19 @@ func (d *Desk) start(ctx context.Context, req commands.Request) (commands.Answer
 // once runs fn together with the record that the request was taken. A request taken
 // before gets its first answer again, and fn does not run.
 func (d *Desk) once(ctx context.Context, req commands.Request, answer commands.Answer, fn func(context.Context, ledger.Tx) error) (commands.Answer, error) {
+	started := ""
+	if answer.Outcome == commands.Taken {
+		started = answer.Run
+	}
 	err := d.cfg.Store.Update(ctx, func(ctx context.Context, tx ledger.Tx) error {
-		err := tx.InsertRequest(ctx, ledger.Request{ID: req.ID, At: d.cfg.Now(), Run: answer.Run, Answer: answer.Text})
+		err := tx.InsertRequest(ctx, ledger.Request{ID: req.ID, At: d.cfg.Now(), Run: started, Answer: answer.Text})
 		if err != nil {
 			return err
 		}
 		return fn(ctx, tx)
 	})
 	if errors.Is(err, ledger.ErrDuplicate) {
-		return d.again(ctx, req)
+		return d.again(ctx, req, answer.Outcome)
 	}
 	if err != nil {
 		return commands.Answer{}, fmt.Errorf("recording the request: %w", err)
@@ -150,8 +154,9 @@ func (d *Desk) once(ctx context.Context, req commands.Request, answer commands.A
 	return answer, nil
 }
 
-// again answers a redelivered request as it was answered the first time.
-func (d *Desk) again(ctx context.Context, req commands.Request) (commands.Answer, error) {
+// again answers a redelivered request as it was answered the first time. now is what
+// would become of it today: it tells a denial from other answers that started nothing.
+func (d *Desk) again(ctx context.Context, req commands.Request, now commands.Outcome) (commands.Answer, error) {
 	var first ledger.Request
 	err := d.cfg.Store.View(ctx, func(ctx context.Context, tx ledger.Tx) error {
 		var err error
@@ -164,6 +169,9 @@ func (d *Desk) again(ctx context.Context, req commands.Request) (commands.Answer
 	outcome := commands.Taken
 	if first.Run == "" {
 		outcome = commands.Unusable
+		if now == commands.Denied {
+			outcome = now
+		}
 	}
 	return commands.Answer{Outcome: outcome, Verb: req.Verb, Run: first.Run, Text: first.Answer}, nil
 }
