@@ -7,12 +7,16 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"rekey/audit/ledger"
 	"rekey/commands/secret"
 	"rekey/commands/store"
 	"rekey/commands/verify"
 )
+
+// checkWithin bounds the look at a service before anything is changed.
+const checkWithin = 10 * time.Second
 
 // test proves what one consumer runs on after its set step.
 func (r *Rotator) test(ctx context.Context, s Subject, step ledger.Step) (Result, error) {
@@ -66,6 +70,9 @@ func (r *Rotator) askAll(ctx context.Context, s Subject, stage string, e store.E
 func (r *Rotator) ask(ctx context.Context, s Subject, u secret.Use, stage string, e store.Escrow) (string, error) {
 	c := s.consumer(u)
 	opts := verify.Options{Consumer: c.Name, Workers: c.Workers, Within: r.cfg.Within, Pause: r.cfg.Pause}
+	if stage == "" { // nothing was changed yet, so nothing has to settle
+		opts.Within = min(opts.Within, checkWithin)
+	}
 	type question struct {
 		probers []verify.Prober
 		exps    []verify.Expectation

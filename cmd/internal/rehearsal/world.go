@@ -55,8 +55,8 @@ type World struct {
 }
 
 // Build starts a world. Close ends it.
-func Build(ctx context.Context, cfg Config) (w *World, err error) {
-	w = &World{cfg: cfg}
+func Build(ctx context.Context, cfg Config) (_ *World, err error) {
+	w := &World{cfg: cfg}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.Close())
@@ -80,7 +80,7 @@ func Build(ctx context.Context, cfg Config) (w *World, err error) {
 		return nil, err
 	}
 	if err := w.write(); err != nil {
-		return w, err
+		return nil, err
 	}
 	return w, nil
 }
