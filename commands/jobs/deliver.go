@@ -7,30 +7,9 @@ import (
 	"rekey/audit/ledger"
 )
 
-// workDelivery answers one wake-up for a delivery. An error puts the wake-up back.
+// workDelivery answers one wake-up for a delivery.
 func (e *Engine) workDelivery(id string) error {
-	w := wake{kindDelivery, id}
-	for {
-		if e.isStopping() {
-			return errStopping // fetched at the last moment
-		}
-		ep, err := e.await()
-		if err != nil {
-			return err
-		}
-		seat, err := e.guard.take(ep.ctx, w, ep, e.cfg.Lease)
-		switch {
-		case err != nil:
-			continue // the epoch ended: try in the next
-		case seat == nil:
-			return nil
-		}
-		again := e.deliverOnce(ep, seat, w)
-		e.guard.leave(w, seat)
-		if !again {
-			return nil
-		}
-	}
+	return e.answer(wake{kindDelivery, id}, e.deliverOnce)
 }
 
 // deliverOnce lets Deliver try and settles; again as in runOnce.

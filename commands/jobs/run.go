@@ -8,31 +8,8 @@ import (
 	"rekey/audit/ledger"
 )
 
-// workRun answers one wake-up for a run. An error puts the wake-up back.
-func (e *Engine) workRun(id string) error {
-	w := wake{kindRun, id}
-	for {
-		if e.isStopping() {
-			return errStopping // fetched at the last moment
-		}
-		ep, err := e.await()
-		if err != nil {
-			return err
-		}
-		seat, err := e.guard.take(ep.ctx, w, ep, e.cfg.Lease)
-		switch {
-		case err != nil:
-			continue // the epoch ended: try in the next
-		case seat == nil:
-			return nil
-		}
-		again := e.runOnce(ep, seat, w)
-		e.guard.leave(w, seat)
-		if !again {
-			return nil
-		}
-	}
-}
+// workRun answers one wake-up for a run.
+func (e *Engine) workRun(id string) error { return e.answer(wake{kindRun, id}, e.runOnce) }
 
 // runOnce claims the run, works it and settles. again asks for another try because the
 // epoch ended before anything was claimed, so that nobody else was told.
