@@ -68,6 +68,9 @@ func (r *Rotator) askAll(ctx context.Context, s Subject, stage string, e store.E
 // ask asks every worker of one consumer until all agree with what the stage calls
 // for, or the time is up. The note is what was seen; a *Fault says what was not.
 func (r *Rotator) ask(ctx context.Context, s Subject, u secret.Use, stage string, e store.Escrow) (string, error) {
+	if err := askable(u); err != nil {
+		return "", err
+	}
 	c := s.consumer(u)
 	opts := verify.Options{Consumer: c.Name, Workers: c.Workers, Within: r.cfg.Within, Pause: r.cfg.Pause}
 	if stage == "" { // nothing was changed yet, so nothing has to settle
@@ -115,11 +118,23 @@ func (r *Rotator) ask(ctx context.Context, s Subject, u secret.Use, stage string
 	return strings.Join(notes, " "), nil
 }
 
+// askable refuses a use whose proof does not cover what the service does: what cannot
+// be asked is unknown, and unknown is no proof.
+func askable(u secret.Use) error {
+	switch {
+	case accepts(u) && u.Proof.Request == nil:
+		return faultf("%s cannot be asked which values it accepts: its proof in the catalogue has no request; nothing else shows that the old value is dead", u.Consumer)
+	case signs(u) && u.Proof.Challenge == nil:
+		return faultf("%s cannot be asked which value it signs with: its proof in the catalogue has no challenge; nothing else shows that it has left the old value", u.Consumer)
+	}
+	return nil
+}
+
 // stillServing marks a failed retirement that needs no way back: the service accepts
 // the new value everywhere, it only does not refuse the old one yet.
 func (r *Rotator) stillServing(ctx context.Context, s Subject, u secret.Use, e store.Escrow, cause error) error {
 	var fault *Fault
-	if !errors.As(cause, &fault) || !accepts(u) {
+	if !errors.As(cause, &fault) || !accepts(u) || u.Proof.Request == nil {
 		return cause
 	}
 	c := s.consumer(u)
