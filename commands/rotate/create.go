@@ -30,6 +30,9 @@ func (r *Rotator) create(ctx context.Context, s Subject) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if fresh.Equal(current) {
+		return Result{}, faultf("the generator %s made the present value again: the source of randomness is broken", s.Secret.Generator)
+	}
 	r.learn(s, "pending", fresh)
 	kept, err := st.Deposit(ctx, s.home(), store.Escrow{Run: s.Run.ID, Old: current, New: fresh}, s.Still)
 	if err != nil {
