@@ -65,8 +65,12 @@ func Back(s Subject, steps []ledger.Step, failed ledger.Step, serving bool) WayB
 			return st.Kind == KindSet && st.Stage == stage && st.Consumer == u.Consumer && st.State != ledger.StepPending
 		})
 	}
-	switch {
-	case failed.Stage == StagePublish || failed.Stage == StageSwitch:
+	toOld := failed.Stage == StagePublish || failed.Stage == StageSwitch
+	switch gone := vanished(s, steps); {
+	case toOld && gone != "":
+		w.Says = "The catalogue no longer has " + gone + ", which may run on the new value by now, so rekey leaves every service as it is. " +
+			"Put it back and run the command again."
+	case toOld:
 		p.toOld(s, begun)
 		w.Says = "rekey goes back to the old value."
 	case failed.Stage == StageRetire && failed.Kind == KindCheck:
@@ -86,11 +90,26 @@ func Back(s Subject, steps []ledger.Step, failed ledger.Step, serving bool) WayB
 	case failed.Kind == KindCreate:
 		p.add(KindFinish, StageRollback, "", "Forget the new value")
 		w.Says = "Nothing was changed."
-	default: // prove, finish: all services are on the new value
+	case failed.Kind != KindProve && failed.Kind != KindFinish:
+		w.Says = "rekey leaves every service as it is."
+	default: // all services are on the new value
 		w.Says = "Every service runs on the new value, but the old one is not proven dead."
 	}
 	w.Steps = p.steps
 	return w
+}
+
+// vanished names a consumer that was written to and that the catalogue has lost since.
+func vanished(s Subject, steps []ledger.Step) string {
+	for _, st := range steps {
+		if st.Kind != KindSet || st.State == ledger.StepPending || st.State == ledger.StepSkipped {
+			continue
+		}
+		if _, ok := s.use(st.Consumer); !ok {
+			return st.Consumer
+		}
+	}
+	return ""
 }
 
 // backFailed decides what still makes sense on the way back. As long as one service
