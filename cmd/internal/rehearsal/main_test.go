@@ -2,10 +2,13 @@ package rehearsal_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -26,7 +29,23 @@ func TestMain(m *testing.M) {
 	if os.Getenv(childVariable) != "" {
 		os.Exit(child())
 	}
+	abreast(6)
 	os.Exit(m.Run())
+}
+
+// abreast lets n tests run side by side unless -parallel says otherwise: they mostly
+// wait, for leases to pass and for Slack's one message a second, whatever the number
+// of cores.
+func abreast(n int) {
+	flag.Parse()
+	said := false
+	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "test.parallel" })
+	if said {
+		return
+	}
+	if err := flag.Set("test.parallel", strconv.Itoa(max(n, runtime.GOMAXPROCS(0)))); err != nil {
+		panic(err) // the flag has been testing's since Go 1
+	}
 }
 
 const (
