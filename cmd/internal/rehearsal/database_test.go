@@ -3,9 +3,12 @@ package rehearsal_test
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"rekey/audit/ledger"
 	"rekey/audit/ledger/ledgertest"
@@ -65,6 +68,48 @@ func (s *stage) block(what string) (release func()) {
 			s.t.Fatal(err)
 		}
 	}
+}
+
+// lock takes a lock in the database until it is released.
+func (s *stage) lock(statement string) (release func()) {
+	s.t.Helper()
+	conn := s.connect()
+	if _, err := conn.Exec(s.t.Context(), "BEGIN; "+statement); err != nil {
+		s.t.Fatalf("%s: %v", statement, err)
+	}
+	return func() {
+		if _, err := conn.Exec(s.t.Context(), "ROLLBACK"); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+func (s *stage) connect() *pgx.Conn {
+	s.t.Helper()
+	conn, err := pgx.Connect(s.t.Context(), s.Getenv("REKEY_DATABASE_URL"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(s.t.Context())) })
+	return conn
+}
+
+// fenceAsked reports that somebody waits for the answer to whose a run is.
+func (s *stage) fenceAsked() bool {
+	s.t.Helper()
+	conn := s.connect()
+	defer conn.Close(s.t.Context()) //nolint:errcheck // nothing was written
+	rows, err := conn.Query(s.t.Context(), `SELECT query FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	waiting, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return slices.ContainsFunc(waiting, func(q string) bool {
+		return strings.HasPrefix(strings.ToUpper(q), "SELECT") && strings.Contains(q, "rekey_runs") && strings.Contains(q, "$1") && !strings.Contains(q, "FOR UPDATE")
+	})
 }
 
 // The database is held by somebody else: the person is told within Slack's three

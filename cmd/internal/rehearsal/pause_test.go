@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5"
 
 	"rekey/audit/ledger"
 	"rekey/audit/ledger/ledgertest"
@@ -68,6 +66,43 @@ func TestPausedBetweenTheLastQuestionAndTheRename(t *testing.T) {
 	if !strings.Contains(first.err.String(), "this process was taken for dead") {
 		t.Error("the paused rekey did not notice that it was taken for dead")
 	}
+}
+
+// The paused rekey was about to publish the new value beside the old one. It wakes up
+// when another has removed the old one, but has not ended the run, so that all values
+// are still at hand. Then that one is told to end, and the first goes on in its turn.
+func TestAPausedRekeyDoesNotBringTheOldValueBack(t *testing.T) {
+	t.Parallel()
+	s := world(t, rehearsal.Config{DatabaseURL: ledgertest.Postgres(t)})
+	w := s.watcher()
+	first := s.spawn("pause at publish/set/api intended")
+	s.Slack.ExpectConnected(t, 1)
+	s.typed(s.Alice, "/rotate REVALIDATE_SECRET compromised paused for long")
+	s.stopped(first)
+	second := s.spawn("end at retire/test/api intended")
+	select {
+	case <-second.held:
+	case <-time.After(patience):
+		t.Fatal("the old value was never removed")
+	}
+	run := s.runs(w)[0]
+	before := s.picture(w, run).Files
+
+	first.signal(t, syscall.SIGCONT)
+	s.within("the paused rekey is back", func() bool { return strings.Contains(first.err.String(), "this process is back") })
+	second.signal(t, syscall.SIGTERM)
+	<-second.gone
+	run = s.ends(w)
+	mustEnd(t, run, ledger.Succeeded)
+	if diff := cmp.Diff(before, s.picture(w, run).Files); diff != "" {
+		t.Errorf("the paused rekey touched the env files (-before +after):\n%s", diff)
+	}
+	s.mustServeOnOneNewValue("REVALIDATE_SECRET")
+	s.mustHaveLeftNothing("after it woke up")
+	s.mustHaveDoneEachStepOnce(w, "paused", run.ID)
+	s.mustHaveStopped(w, run)
+	s.mustBeToldOnce(run)
+	s.mustVerify(w)
 }
 
 // takenOver lets a second rekey finish the run of the paused first one, wakes that up
@@ -238,46 +273,4 @@ func (s *stage) prepared() []string {
 		s.t.Fatal(err)
 	}
 	return names
-}
-
-// lock takes a lock in the database until it is released.
-func (s *stage) lock(statement string) (release func()) {
-	s.t.Helper()
-	conn := s.connect()
-	if _, err := conn.Exec(s.t.Context(), "BEGIN; "+statement); err != nil {
-		s.t.Fatalf("%s: %v", statement, err)
-	}
-	return func() {
-		if _, err := conn.Exec(s.t.Context(), "ROLLBACK"); err != nil {
-			s.t.Fatal(err)
-		}
-	}
-}
-
-func (s *stage) connect() *pgx.Conn {
-	s.t.Helper()
-	conn, err := pgx.Connect(s.t.Context(), s.Getenv("REKEY_DATABASE_URL"))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(s.t.Context())) })
-	return conn
-}
-
-// fenceAsked reports that somebody waits for the answer to whose a run is.
-func (s *stage) fenceAsked() bool {
-	s.t.Helper()
-	conn := s.connect()
-	defer conn.Close(s.t.Context()) //nolint:errcheck // nothing was written
-	rows, err := conn.Query(s.t.Context(), `SELECT query FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	waiting, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return slices.ContainsFunc(waiting, func(q string) bool {
-		return strings.HasPrefix(strings.ToUpper(q), "SELECT") && strings.Contains(q, "rekey_runs") && strings.Contains(q, "$1") && !strings.Contains(q, "FOR UPDATE")
-	})
 }
