@@ -112,7 +112,7 @@ func (b *Bot) excuse(e socket.Envelope, err error) commands.Answer {
 		}
 		return a
 	case errors.Is(err, ledger.ErrNotStarted):
-		a.Text = "Nothing was started: the database did not answer in time. Try again, or use `rekey rotate` on the host."
+		a.Text = "Nothing was started: the database did not record the command in time. Try again, or use `rekey rotate` on the host."
 		b.cfg.Log.Warn("command not started", "envelope", e.ID, "why", err.Error())
 		return a
 	case errors.Is(err, ledger.ErrUnknownOutcome), errors.Is(err, errLate):

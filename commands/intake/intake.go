@@ -148,10 +148,14 @@ func (d *Desk) once(ctx context.Context, req commands.Request, answer commands.A
 	if errors.Is(err, ledger.ErrDuplicate) {
 		return d.again(ctx, req, answer.Outcome)
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+		return answer, nil
+	case errors.Is(err, ledger.ErrUnknownOutcome), errors.Is(err, ledger.ErrNotStarted):
 		return commands.Answer{}, fmt.Errorf("recording the request: %w", err)
 	}
-	return answer, nil
+	// Whatever else went wrong, the store promises that nothing was recorded.
+	return commands.Answer{}, fmt.Errorf("recording the request: %w: %w", ledger.ErrNotStarted, err)
 }
 
 // again answers a redelivered request as it was answered the first time. now is what

@@ -158,14 +158,6 @@ func (s *stage) inFile(variable string) string {
 	return v.Reveal()
 }
 
-// typed types a line that Slack must not show an error for.
-func (s *stage) typed(who *bottest.User, line string) {
-	s.t.Helper()
-	if a := who.Types(s.t, s.Alerts, line); a.Err != "" {
-		s.t.Errorf("Slack shows %s %q", who.Name, a.Err)
-	}
-}
-
 // command runs a command line as rekey's own program does.
 func (s *stage) command(terminal *logs, args ...string) {
 	cli.Main(s.t.Context(), args, cli.Env{Out: terminal, Err: terminal, Getenv: s.Getenv, Version: "rehearsal"})

@@ -22,7 +22,7 @@ func TestOneCommandEndsTheEmergency(t *testing.T) {
 		traffic := s.Estate.StartTraffic(t.Context(), estatetest.TrafficConfig{Honest: 40, Attack: 4, Probe: 4})
 		s.within("the attacker gets in", func() bool { return traffic.Counts().Attacker.Accepted > 2 })
 
-		answer := s.Alice.Types(t, s.Alerts, "/rotate REVALIDATE_SECRET compromised found in a CI log")
+		answer := s.asks("/rotate REVALIDATE_SECRET compromised found in a CI log")
 		if answer.Err != "" || answer.Took >= 3*time.Second {
 			t.Fatalf("Slack shows alice %q after %v", answer.Text, answer.Took)
 		}
@@ -70,7 +70,7 @@ func TestARoutineRotationKeepsTheOverlap(t *testing.T) {
 	onBoth(t, func(t *testing.T, databaseURL string) {
 		s := world(t, rehearsal.Config{DatabaseURL: databaseURL})
 		s.raise(func(c *app.Config) { shorten(c.Catalogue, 3*time.Second) })
-		s.Alice.Types(t, s.Alerts, "/rotate ANALYTICS_SECRET routine quarterly")
+		s.asks("/rotate ANALYTICS_SECRET routine quarterly")
 		s.within("the run waits", func() bool {
 			runs := s.runs(s.app)
 			return len(runs) == 1 && runs[0].State == ledger.Waiting

@@ -157,7 +157,7 @@ func (s *stage) killAt(w *app.App, point string, nth int) {
 	}
 	first := s.spawn(point)
 	s.Slack.ExpectConnected(s.t, 1)
-	answer := s.Alice.Types(s.t, s.Alerts, "/rotate REVALIDATE_SECRET compromised killed at "+strings.ReplaceAll(point, "/", " "))
+	answer := s.asks("/rotate REVALIDATE_SECRET compromised killed at " + strings.ReplaceAll(point, "/", " "))
 	if answer.Err != "" {
 		s.t.Fatalf("%s: Slack shows %q", point, answer.Text)
 	}

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(childVariable) != "" {
 		os.Exit(child())
 	}
-	abreast(6)
+	abreast(4)
 	os.Exit(m.Run())
 }
 

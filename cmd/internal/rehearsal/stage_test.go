@@ -13,6 +13,7 @@ import (
 	"rekey/audit"
 	"rekey/audit/ledger"
 	"rekey/audit/ledger/ledgertest"
+	"rekey/bot/bottest"
 	"rekey/cmd/internal/app"
 	"rekey/cmd/internal/rehearsal"
 	"rekey/commands/estatetest"
@@ -141,6 +142,31 @@ func (s *stage) within(what string, is func() bool) {
 	for deadline := time.Now().Add(patience); !is(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("not within %v: %s", patience, what)
+		}
+	}
+}
+
+// asks lets alice type a line; see typed.
+func (s *stage) asks(line string) bottest.Answer {
+	s.t.Helper()
+	return s.typed(s.Alice, line)
+}
+
+// typed types a line that Slack must not show an error for, and types it again where
+// rekey says that nothing was started: on a machine under load the database may be
+// late, and that is what a person does then.
+func (s *stage) typed(who *bottest.User, line string) bottest.Answer {
+	s.t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(500 * time.Millisecond) {
+		answer := who.Types(s.t, s.Alerts, line)
+		if answer.Err != "" {
+			s.t.Errorf("Slack shows %s %q", who.Name, answer.Err)
+		}
+		if !strings.Contains(answer.Text, "Nothing was started") {
+			return answer
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("%q is not taken within %v: %s", line, patience, answer.Text)
 		}
 	}
 }
