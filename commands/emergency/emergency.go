@@ -194,18 +194,23 @@ func (e *Engine) audit(ctx context.Context, j *journal.Journal, step ledger.Step
 	run := j.Run()
 	within, cancel := context.WithTimeout(ctx, e.cfg.AuditWithin)
 	defer cancel()
+	until := e.cfg.Now()
 	report, err := e.cfg.Inspector.Audit(within, inspect.Request{
-		Secret: run.Secret, Environment: run.Environment, Since: run.Since, Until: e.cfg.Now(),
+		Secret: run.Secret, Environment: run.Environment, Since: run.Since, Until: until,
 	})
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if err != nil {
 		e.cfg.Log.Warn("audit failed", "run", run.ID, "cause", err.Error())
-		report.Verdict = audit.Verdict{
-			Outcome:  audit.CannotTell,
-			Sentence: "Cannot tell whether the secret was misused: the evidence could not be read.",
-			Missing:  []string{"Everything: run /audit-secret " + run.Secret + " again."},
+		report = audit.Report{
+			Secret: run.Secret, Environment: run.Environment,
+			Window: audit.Window{Since: run.Since.UTC(), Until: until.UTC()},
+			Verdict: audit.Verdict{
+				Outcome:  audit.CannotTell,
+				Sentence: "Cannot tell whether the secret was misused: the evidence could not be read.",
+				Missing:  []string{"Everything: run /audit-secret " + run.Secret + " again."},
+			},
 		}
 	}
 	raw, err := json.Marshal(report)

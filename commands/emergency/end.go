@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"rekey/audit/ledger"
@@ -20,8 +21,10 @@ func (e *Engine) failed(ctx context.Context, j *journal.Journal, subject rotate.
 	c := journal.Change{
 		Tell: []journal.Notice{thread(step), pageTrigger()},
 		Amend: func(r *ledger.Run) {
-			if r.Problem == "" {
-				r.Problem = sentence(fault.Sentence) + " " + way.Says
+			// On the way back something else may fail, too; what to do is said once.
+			r.Problem = strings.TrimSpace(r.Problem + " " + sentence(fault.Sentence))
+			if !strings.Contains(r.Problem, way.Says) {
+				r.Problem += " " + way.Says
 			}
 			r.Paged = true
 			if len(way.Steps) > 0 {
