@@ -150,6 +150,18 @@ func TestWhatTheWayBackSays(t *testing.T) {
 			t.Errorf("%s: it says %q (-want +got):\n%s", c.key, way.Says, diff)
 		}
 	}
+	// On the way back.
+	for _, c := range []struct {
+		at   ledger.Step
+		says string
+	}{
+		{ledger.Step{Stage: rotate.StageUnswitch, Kind: rotate.KindTest, Consumer: "web"}, "A person must look at web."},
+		{ledger.Step{Stage: rotate.StageRollback, Kind: rotate.KindFinish}, "A person must look at that."},
+	} {
+		if way := rotate.Back(s, nil, c.at, false); way.Says != c.says {
+			t.Errorf("%s/%s: it says %q, want %q", c.at.Stage, c.at.Kind, way.Says, c.says)
+		}
+	}
 	// Of a step that this rekey does not know, it does not know what it did either.
 	steps, _ := failAt(t, s, "publish/set/api")
 	unknown := ledger.Step{Run: "r-1", Index: len(steps), Key: "teleport", Kind: "teleport", State: ledger.StepFailed}

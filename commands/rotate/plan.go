@@ -118,6 +118,9 @@ func vanished(s Subject, steps []ledger.Step) string {
 // forgotten.
 func backFailed(steps []ledger.Step, failed ledger.Step) WayBack {
 	w := WayBack{Says: "A person must look at " + failed.Consumer + "."}
+	if failed.Consumer == "" { // the old value serves everywhere, only forgetting the new one failed
+		w.Says = "A person must look at that."
+	}
 	switch failed.Stage {
 	case StageUnswitch:
 		w.Dropped = drop(steps, func(s ledger.Step) bool { return s.Stage == StageRollback })
