@@ -9,7 +9,6 @@ package journal
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -246,9 +245,3 @@ const (
 
 // AllSteps is the Subject of the reply that says what every step saw.
 const AllSteps = "steps"
-
-// Lost reports whether err means that the run is no longer the caller's or that the
-// caller is being stopped: nothing may be done about it, and nothing recorded.
-func Lost(ctx context.Context, err error) bool {
-	return errors.Is(err, ledger.ErrFenced) || ctx.Err() != nil
-}
