@@ -247,7 +247,7 @@ func TestNothingIsRecordedByHalves(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 				a, err := w.desk.Take(ctx, req)
 				cancel()
-				if err == nil || errors.Is(err, ledger.ErrUnknownOutcome) {
+				if !errors.Is(err, ledger.ErrNotStarted) || errors.Is(err, ledger.ErrUnknownOutcome) {
 					t.Errorf("%s: error %v, want one that says that nothing was recorded", req.Verb, err)
 				}
 				if diff := cmp.Diff(commands.Answer{}, a); diff != "" {
