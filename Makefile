@@ -8,9 +8,6 @@ MAKEFLAGS   += --no-print-directory
 # No test of ours skips itself, none may hang for ever. The packages that start
 # processes and databases are busy enough by themselves: two at a time.
 TEST    := go run ./cmd/internal/testtools/noskip -timeout 15m -p 2
-# modernc.org's packages are C made into Go: under the race detector they take most
-# of the time of a test and hold nothing of ours, so they alone are built without it.
-RACE    := -race -gcflags=modernc.org/...=-race=false
 # Tests write databases by the dozen. Where there is a memory file system with room
 # they write there: what they prove is about killed processes, not about disks.
 SCRATCH := $(shell .ci/scratch)
@@ -37,7 +34,7 @@ test: ## run every test (installs PostgreSQL on Debian when run as root)
 .PHONY: race
 race: ## run every test under the race detector
 	@.ci/need cc postgresql python3
-	TMPDIR=$(SCRATCH) CGO_ENABLED=1 $(TEST) $(RACE) ./...
+	TMPDIR=$(SCRATCH) CGO_ENABLED=1 $(TEST) -race ./...
 
 .PHONY: bench
 bench: ## run the benchmarks, beside grep and ripgrep; BENCH=regexp BENCHTIME=1s
