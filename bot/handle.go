@@ -111,6 +111,10 @@ func (b *Bot) excuse(e socket.Envelope, err error) commands.Answer {
 			a.Text += "\nTry: " + usage.Try
 		}
 		return a
+	case errors.Is(err, ledger.ErrBroken):
+		a.Text = "Nothing was started: the security log does not hold, so nothing can be written into it. On the host, `rekey ledger verify` says where it was touched."
+		b.cfg.Log.Error("command not started", "envelope", e.ID, "why", err.Error())
+		return a
 	case errors.Is(err, ledger.ErrNotStarted):
 		a.Text = "Nothing was started: the database did not record the command in time. Try again, or use `rekey rotate` on the host."
 		b.cfg.Log.Warn("command not started", "envelope", e.ID, "why", err.Error())

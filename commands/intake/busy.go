@@ -60,6 +60,9 @@ func (d *Desk) refuseBusy(ctx context.Context, req commands.Request, active ledg
 	answer := commands.Answer{Outcome: commands.Unusable, Verb: req.Verb, Run: active.ID, Text: fmt.Sprintf(
 		"%s in %s is being rotated already: run %s, started by %s. Nothing else was started; /rotate status shows how far it is.",
 		active.Secret, active.Environment, active.ID, active.Actor)}
+	if req.Mode == commands.Compromised && active.Mode == string(commands.Routine) {
+		answer.Text += " It is a routine one: type the same command again in a minute, when both values are in use, and it ends at once."
+	}
 	return d.once(ctx, req, answer, func(ctx context.Context, tx ledger.Tx) error {
 		return tx.Append(ctx, d.entry(req, active, "busy"))
 	})

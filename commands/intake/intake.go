@@ -151,11 +151,11 @@ func (d *Desk) once(ctx context.Context, req commands.Request, answer commands.A
 	switch {
 	case err == nil:
 		return answer, nil
-	case errors.Is(err, ledger.ErrUnknownOutcome), errors.Is(err, ledger.ErrNotStarted):
+	case errors.Is(err, ledger.ErrUnknownOutcome), errors.Is(err, ledger.ErrNotStarted), errors.Is(err, ledger.ErrBroken):
 		return commands.Answer{}, fmt.Errorf("recording the request: %w", err)
 	}
 	// Whatever else went wrong, the store promises that nothing was recorded.
-	return commands.Answer{}, fmt.Errorf("recording the request: %w: %w", ledger.ErrNotStarted, err)
+	return commands.Answer{}, fmt.Errorf("recording the request: %w; %w", err, ledger.ErrNotStarted)
 }
 
 // again answers a redelivered request as it was answered the first time. now is what

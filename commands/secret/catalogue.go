@@ -119,7 +119,8 @@ type Use struct {
 	Proof    Proof
 }
 
-// Proof says how to ask the consumer which value it runs on. Exactly one is set.
+// Proof says how to ask the consumer which value it runs on. Request is set for one
+// that accepts, Challenge for one that signs, both for one that does both.
 type Proof struct {
 	Request   *SignedRequest
 	Challenge *Challenge

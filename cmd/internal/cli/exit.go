@@ -73,12 +73,12 @@ func classify(err error) *failure {
 	switch {
 	case errors.As(err, &usage):
 		return &failure{code: ExitUsage, text: usage.Problem, hint: usage.Try}
+	case errors.Is(err, ledger.ErrBroken):
+		return &failure{code: ExitBroken, text: err.Error() + "; nothing was started.", hint: "rekey ledger verify"}
 	case errors.Is(err, ledger.ErrNotStarted):
 		return &failure{code: ExitInternal, text: "nothing was started: the database did not record the request in time.", hint: "the same command again"}
 	case errors.Is(err, ledger.ErrUnknownOutcome):
 		return &failure{code: ExitUnknown, text: "the database did not say in time whether the request was recorded.", hint: "rekey runs"}
-	case errors.Is(err, ledger.ErrBroken):
-		return &failure{code: ExitBroken, text: err.Error() + "; nothing was started.", hint: "rekey ledger verify"}
 	case errors.Is(err, context.Canceled):
 		return &failure{code: ExitStopped, text: "stopped.", hint: "rekey runs"}
 	}

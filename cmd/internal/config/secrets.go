@@ -174,17 +174,29 @@ func (d *document) proof(o *object, where string, role secret.Role) secret.Proof
 		return secret.Proof{}
 	}
 	p := o.object("proof", "proof of "+where, "request", "challenge")
-	if p.has("request") == p.has("challenge") {
-		d.fault(o.blame("proof"), "proof of "+where+" needs exactly one of request and challenge", "write request where it verifies signed calls, challenge where it only signs")
-		return secret.Proof{}
+	verifies, signs := role != secret.Signs, role != secret.Accepts
+	switch {
+	case role == "": // told already
+	case !verifies && p.has("request"):
+		d.fault(p.blame("request"), where+" only signs, so it cannot refuse a signed request", "write challenge: {urls: […]} in its place")
+	case !signs && p.has("challenge"):
+		d.fault(p.blame("challenge"), where+" only verifies, and a challenge does not tell what it accepts", "write request: {urls: […], body: …} in its place")
+	case verifies && !p.has("request"):
+		d.fault(o.blame("proof"), "proof of "+where+" has no \"request\", and it verifies with the value", "write request: {urls: […], body: …}, a signed call to try values with")
+	case signs && !p.has("challenge"):
+		d.fault(o.blame("proof"), "proof of "+where+" has no \"challenge\", and it signs with the value", "write challenge: {urls: […]}, where it proves which value it runs on")
 	}
+	var proof secret.Proof
 	if p.has("challenge") {
-		c := p.object("challenge", "challenge of "+where, "urls")
-		return secret.Proof{Challenge: &secret.Challenge{URLs: c.urls("urls")}}
+		proof.Challenge = &secret.Challenge{URLs: p.object("challenge", "challenge of "+where, "urls").urls("urls")}
 	}
-	if role == secret.Signs {
-		d.fault(p.blame("request"), where+" only signs, so it cannot refuse a signed request", "write challenge: {urls: […]}")
+	if p.has("request") {
+		proof.Request = d.signedRequest(p, where)
 	}
+	return proof
+}
+
+func (d *document) signedRequest(p *object, where string) *secret.SignedRequest {
 	r := p.object("request", "request of "+where, "urls", "method", "body", "header", "content_type")
 	q := &secret.SignedRequest{
 		URLs: r.urls("urls"), Method: choice(r, "method", "POST", "POST", "PUT", "PATCH", "GET", "DELETE"),
@@ -199,7 +211,7 @@ func (d *document) proof(o *object, where string, role secret.Role) secret.Proof
 	if q.ContentType == "" {
 		q.ContentType = "application/json"
 	}
-	return secret.Proof{Request: q}
+	return q
 }
 
 var (
