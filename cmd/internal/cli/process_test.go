@@ -153,7 +153,7 @@ func (s *stage) mustHaveRotated(name string, want bool) {
 
 // firstStep is the title of the step that is done before a run stands still in a
 // slowed estate.
-const firstStep = "Make the new value"
+const firstStep = "Publish the new value to api"
 
 // slowed makes api keep its settings, so that a run stands at proving that it runs on
 // new ones until it is mended.
