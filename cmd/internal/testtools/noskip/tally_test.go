@@ -135,8 +135,8 @@ func TestRunAsksTheRealGoTest(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			var out bytes.Buffer
-			ok, err := run(t.Context(), dir, []string{"./..."}, &out, &out)
+			var out, problems bytes.Buffer
+			ok, err := run(t.Context(), dir, []string{"./..."}, &out, &problems)
 			if err != nil {
 				t.Fatal(err)
 			}
