@@ -7,7 +7,7 @@ MAKEFLAGS   += --no-print-directory
 
 # No test of ours skips itself, none may hang for ever. The packages that start
 # processes and databases are busy enough by themselves: two at a time.
-TEST    := go run ./cmd/internal/testtools/noskip -timeout 15m -p 2
+TEST    := go run ./cmd/internal/testtools/noskip -timeout 25m -p 2
 # Tests write databases by the dozen. Where there is a memory file system with room
 # they write there: what they prove is about killed processes, not about disks.
 SCRATCH := $(shell .ci/scratch)
