@@ -6,7 +6,8 @@ MAKEFLAGS   += --no-print-directory
 .DEFAULT_GOAL := help
 
 # No test of ours skips itself, none may hang for ever. The packages that start
-# processes and databases are busy enough by themselves: two at a time.
+# processes and databases are busy enough by themselves: two at a time, and under the
+# race detector, which makes everything several times as slow, one.
 TEST    := go run ./cmd/internal/testtools/noskip -timeout 25m -p 2
 # Tests write databases by the dozen. Where there is a memory file system with room
 # they write there: what they prove is about killed processes, not about disks.
@@ -34,7 +35,7 @@ test: ## run every test (installs PostgreSQL on Debian when run as root)
 .PHONY: race
 race: ## run every test under the race detector
 	@.ci/need cc postgresql python3
-	TMPDIR=$(SCRATCH) CGO_ENABLED=1 $(TEST) -race ./...
+	TMPDIR=$(SCRATCH) CGO_ENABLED=1 $(TEST) -p 1 -race ./...
 
 .PHONY: bench
 bench: ## run the benchmarks, beside grep and ripgrep; BENCH=regexp BENCHTIME=1s

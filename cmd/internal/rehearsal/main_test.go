@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(childVariable) != "" {
 		os.Exit(child())
 	}
-	abreast(4)
+	abreast(3)
 	os.Exit(m.Run())
 }
 

@@ -221,10 +221,12 @@ func (s *stage) typeUntil(enough func() bool) (lost int) {
 			time.Sleep(20 * time.Millisecond)
 			continue
 		}
-		if !slices.ContainsFunc(s.runsOf(ledger.KindAudit), func(r ledger.Run) bool { return strings.Contains(a.Text, r.ID) }) {
+		// A machine under load may be late, and says so.
+		late := strings.Contains(a.Text, "Nothing was started") || strings.Contains(a.Text, "not known yet")
+		if !late && !slices.ContainsFunc(s.runsOf(ledger.KindAudit), func(r ledger.Run) bool { return strings.Contains(a.Text, r.ID) }) {
 			s.t.Errorf("Bob was told %q, and there is no such run", a.Text)
 		}
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(200 * time.Millisecond)
 	}
 	return lost
 }
