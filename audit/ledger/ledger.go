@@ -21,6 +21,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrBusy: an unfinished rotation of the same secret and environment exists.
 	ErrBusy = errors.New("a rotation of this secret is already running")
+	// ErrEnded: the run is final.
+	ErrEnded = errors.New("the run has ended")
 	// ErrDuplicate: a request of that id was recorded before.
 	ErrDuplicate = errors.New("request already recorded")
 	// ErrFenced: the run (or delivery) belongs to someone else by now: the caller
@@ -122,9 +124,15 @@ type Tx interface {
 	ClaimRun(ctx context.Context, id, replica string) (Run, error)
 	// UpdateRun writes a run back; ErrFenced unless r.Fence and r.Holder still
 	// match. It raises Version by one, in the row and in *r. ID, Kind, Secret,
-	// Environment and CreatedAt are never changed. ErrBusy when it would revive a
+	// Environment, Batch, Turn and CreatedAt are never changed. Asked is left alone in
+	// the row and read back into *r, except that a wish equal to r.Granted is cleared
+	// from both. ErrBusy when it would revive a
 	// finished rotation beside another; that one does end the transaction.
 	UpdateRun(ctx context.Context, r *Run) error
+	// AskRun leaves a wish with an unfinished run, whoever holds it; its holder meets it
+	// in Run.Asked at its next commit. A wish replaces the one before. ErrNotFound when
+	// there is no such run, ErrEnded when it is final.
+	AskRun(ctx context.Context, id string, wish Wish) error
 	// ReleaseRun clears the holder of a claimed run; ErrFenced as UpdateRun.
 	ReleaseRun(ctx context.Context, id, replica string, fence int64) error
 
@@ -194,10 +202,20 @@ const (
 // Final reports whether no more work will be done on a run in state s.
 func (s RunState) Final() bool { return s == Succeeded || s == RolledBack || s == Failed }
 
+// Wish is what a person asks of a run under way.
+type Wish string
+
+// The wishes.
+const (
+	WishCompromised Wish = "compromised" // treat it as compromised from now on
+	WishRollback    Wish = "rollback"    // go back to the old value
+)
+
 // The kinds of run.
 const (
 	KindRotate = "rotate"
 	KindAudit  = "audit"
+	KindBatch  = "batch" // several rotations asked for by one command
 )
 
 // Run is one rotation or one audit.
@@ -216,8 +234,12 @@ type Run struct {
 	Problem     string    `json:"problem,omitempty"` // plain sentence, for people
 	Since       time.Time `json:"since"`             // start of the evidence window
 	WakeAt      time.Time `json:"wake_at,omitzero"`
-	Report      []byte    `json:"-"` // audit.Report as JSON, when there is one
-	Memo        []byte    `json:"-"` // engine's own notes as JSON (never a value)
+	Report      []byte    `json:"-"`               // audit.Report as JSON, when there is one
+	Memo        []byte    `json:"-"`               // engine's own notes as JSON (never a value)
+	Asked       Wish      `json:"asked,omitempty"` // what somebody asked of it while it runs
+	Granted     Wish      `json:"-"`               // not kept: the wish that this update carries out
+	Batch       string    `json:"batch,omitempty"` // the run that stands for all secrets of one command; "" for a run by itself
+	Turn        int       `json:"turn,omitempty"`  // place in the batch's order, from 1
 	Holder      string    `json:"holder,omitempty"`
 	Fence       int64     `json:"fence"`
 	Version     int64     `json:"version"`
@@ -229,9 +251,10 @@ type Run struct {
 // RunFilter narrows Runs; zero fields do not narrow.
 type RunFilter struct {
 	Secret, Environment, Kind string
-	Active                    bool // not final
-	Unresolved                bool // Paged
-	Limit                     int  // 0: 50
+	Batch                     string // runs of that batch, without the batch itself
+	Active                    bool   // not final
+	Unresolved                bool   // Paged
+	Limit                     int    // 0: 50
 }
 
 // StepState is where a step is.

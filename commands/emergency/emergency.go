@@ -86,6 +86,9 @@ func (e *Engine) Work(ctx context.Context, run ledger.Run) error {
 			return jobs.ErrHandOver
 		default:
 		}
+		if err := e.grant(ctx, j, subject); err != nil {
+			return err
+		}
 		step, ok := j.Next()
 		if !ok {
 			return e.end(ctx, j)
@@ -93,7 +96,7 @@ func (e *Engine) Work(ctx context.Context, run ledger.Run) error {
 		if err := e.step(ctx, j, subject, step); err != nil {
 			return err
 		}
-		if j.Run().State == ledger.Waiting {
+		if r := j.Run(); r.State == ledger.Waiting && r.Asked == "" {
 			return nil
 		}
 	}
@@ -148,14 +151,17 @@ func auditStep(run string, index int) ledger.Step {
 
 // step performs one step between its two commits.
 func (e *Engine) step(ctx context.Context, j *journal.Journal, subject rotate.Subject, step ledger.Step) error {
-	step, err := j.Begin(ctx, step)
-	if err != nil {
-		return err
+	// A step that only waits has its intent on record: looking again is no new act.
+	if j.Run().State != ledger.Waiting || step.State != ledger.StepRunning {
+		var err error
+		if step, err = j.Begin(ctx, step); err != nil {
+			return err
+		}
 	}
 	if step.Kind == kindAudit {
 		return e.audit(ctx, j, step)
 	}
-	subject.Run = j.Run()
+	subject.Run, subject.Switched = j.Run(), switched(j.Steps())
 	res, err := e.cfg.Rotator.Do(ctx, subject, step)
 	var fault *rotate.Fault
 	switch {
@@ -178,14 +184,34 @@ func (e *Engine) step(ctx context.Context, j *journal.Journal, subject rotate.Su
 	return j.Settle(ctx, step, ledger.StepDone, res.Note, c)
 }
 
-// wait puts the run to sleep; the job engine brings it back at WakeAt.
+// switched is when the last consumer was proven to work with the new value.
+func switched(steps []ledger.Step) (at time.Time) {
+	for _, s := range steps {
+		if s.Stage == rotate.StageSwitch && s.Kind == rotate.KindTest && s.Ended.After(at) {
+			at = s.Ended
+		}
+	}
+	return at
+}
+
+// wait puts the run to sleep; the job engine brings it back at WakeAt. Looking again
+// and seeing the same is neither news nor an act, so it is kept out of the security
+// log and the board.
 func (e *Engine) wait(ctx context.Context, j *journal.Journal, step ledger.Step, res rotate.Result) error {
+	same := j.Run().State == ledger.Waiting && step.Note == res.Note
 	step.Note = res.Note
-	return j.Commit(ctx, journal.Change{
-		Entry: ledger.Entry{Actor: "rekey", Action: "run.waiting", Why: step.Title, Result: "waiting", Detail: map[string]string{"until": res.Wait.UTC().Format(time.RFC3339)}},
+	c := journal.Change{
 		Steps: []ledger.Step{step},
 		Amend: func(r *ledger.Run) { r.State, r.WakeAt = ledger.Waiting, res.Wait },
-	})
+		Quiet: same,
+	}
+	if !same {
+		c.Entry = ledger.Entry{
+			Actor: "rekey", Action: "run.waiting", Why: step.Title, Result: "waiting",
+			Detail: map[string]string{"until": res.Wait.UTC().Format(time.RFC3339), "seen": res.Note},
+		}
+	}
+	return j.Commit(ctx, c)
 }
 
 // audit reads the evidence. Evidence that cannot be read is part of the report, so

@@ -217,7 +217,7 @@ func TestAFolderThatIsGone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.request(nil)
-	if err := os.Remove(w.estate.EnvFile(estatetest.Web)); err != nil {
+	if err := os.Remove(w.estate.Location(estatetest.Web)); err != nil {
 		t.Fatal(err)
 	}
 	run := w.work()

@@ -96,7 +96,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) catalogue() *secret.Catalogue {
 	consumer := func(service string, workers int) secret.Consumer {
 		return secret.Consumer{
-			Name: service, EnvFile: w.estate.EnvFile(service), Reload: w.estate.Reload(service),
+			Name: service, Location: w.estate.Location(service), Reload: w.estate.Reload(service),
 			Health: w.estate.URL(service) + "/api/healthcheck/", Workers: workers,
 		}
 	}

@@ -111,6 +111,9 @@ type Change struct {
 	Tell []Notice
 	// Fingerprints are added or moved to a new role.
 	Fingerprints []ledger.Fingerprint
+	// Quiet leaves the security log and the board as they are: nothing has happened but
+	// that the run goes on waiting.
+	Quiet bool
 }
 
 // Notice asks for one delivery.
@@ -135,6 +138,9 @@ func (j *Journal) Commit(ctx context.Context, c Change) error {
 			if err := tx.PutStep(ctx, s); err != nil {
 				return err
 			}
+		}
+		if c.Quiet {
+			return nil
 		}
 		entry := c.Entry
 		entry.At, entry.Run, entry.Subject = j.cfg.Now(), run.ID, Subject(run)

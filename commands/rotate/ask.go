@@ -29,7 +29,7 @@ func (r *Rotator) test(ctx context.Context, s Subject, step ledger.Step) (Result
 		return Result{}, err
 	}
 	note, err := r.ask(ctx, s, u, step.Stage, e)
-	if err != nil && step.Stage == StageRetire {
+	if err != nil && step.Stage == StageRetire { // only those who overlap have such a step
 		err = r.stillServing(ctx, s, u, e, err)
 	}
 	return Result{Note: note}, err
@@ -42,8 +42,11 @@ func (r *Rotator) prove(ctx context.Context, s Subject) (Result, error) {
 		return Result{}, err
 	}
 	note, err := r.askAll(ctx, s, StageRetire, e)
+	if err == nil && s.Secret.Procedure.Issued() {
+		err = r.proveIssued(ctx, s, e)
+	}
 	if err == nil {
-		note = "The old value was tried and refused. " + note
+		note = join("The old value was tried and refused.", note)
 	}
 	return Result{Note: note}, err
 }
@@ -82,20 +85,19 @@ func (r *Rotator) ask(ctx context.Context, s Subject, u secret.Use, stage string
 	}
 	var questions []question
 	if accepts(u) {
-		q := question{exps: accepting(stage, e)}
+		q := question{exps: accepting(u, stage, e)}
 		for _, url := range u.Proof.Request.URLs {
 			q.probers = append(q.probers, verify.NewSignedRequest(*u.Proof.Request, url, r.transport()))
 		}
 		questions = append(questions, q)
 	}
-	if signs(u) {
-		q := question{exps: running(stage, e)}
-		for _, url := range u.Proof.Challenge.URLs {
-			q.probers = append(q.probers, verify.NewChallenge(url, r.transport()))
-		}
-		questions = append(questions, q)
-	}
 	var notes []string
+	switch {
+	case u.Proof.Challenge != nil && shows(u):
+		questions = append(questions, question{probers: r.challenge(u), exps: running(stage, e)})
+	case uses(u):
+		notes = append(notes, u.Consumer+" cannot be asked which value it runs on.")
+	}
 	for _, q := range questions {
 		res := verify.Agree(ctx, q.probers, q.exps, opts)
 		if ctx.Err() != nil {
@@ -116,6 +118,19 @@ func (r *Rotator) ask(ctx context.Context, s Subject, u secret.Use, stage string
 		}
 	}
 	return strings.Join(notes, " "), nil
+}
+
+// challenge answers who can be asked which value a service works with.
+func (r *Rotator) challenge(u secret.Use) []verify.Prober {
+	c := u.Proof.Challenge
+	if len(c.Command) > 0 {
+		return []verify.Prober{verify.NewCommand(c.Command, c.Timeout)}
+	}
+	var probers []verify.Prober
+	for _, url := range c.URLs {
+		probers = append(probers, verify.NewChallenge(url, r.transport()))
+	}
+	return probers
 }
 
 // askable refuses a use whose proof does not cover what the service does: what cannot

@@ -9,40 +9,57 @@ import (
 )
 
 // desired answers what a consumer's copy shall hold once the set step of a stage is
-// done, and of which states it may come from. A service that both signs and accepts
-// publishes the new value as the one it merely accepts, because it would otherwise
-// sign with a value the others do not know yet.
-func desired(u secret.Use, stage string, e store.Escrow) (want store.State, from []store.State) {
+// done. A service that both signs and accepts publishes the new value as the one it
+// merely accepts, because it would otherwise sign with a value the others do not know
+// yet (Django's ticket 35400 tells of just that).
+func desired(u secret.Use, stage string, e store.Escrow) store.State {
 	oldOnly := store.State{Current: e.Old}
 	newOnly := store.State{Current: e.New}
 	newFirst := store.State{Current: e.New, Previous: e.Old}
 	oldFirst := store.State{Current: e.Old, Previous: e.New}
-	published := newFirst
-	if u.Role == secret.Both {
-		published = oldFirst
-	}
-	// A way back may begin before or after a step's write.
-	all := []store.State{oldOnly, newOnly, newFirst, oldFirst}
+	both := u.Role == secret.Both && u.Previous != ""
 	switch stage {
 	case StagePublish:
-		return published, []store.State{oldOnly}
+		if both {
+			return oldFirst
+		}
+		return newFirst
 	case StageSwitch:
-		if u.Role == secret.Both {
-			return newFirst, []store.State{oldFirst}
+		if both {
+			return newFirst
 		}
-		return newOnly, []store.State{oldOnly}
+		return newOnly
 	case StageRetire:
-		return newOnly, []store.State{newFirst}
+		return newOnly
 	case StageUnswitch:
-		if u.Role == secret.Both {
-			return oldFirst, all
+		if both {
+			return oldFirst
 		}
-		return oldOnly, all
+		return oldOnly
 	case StageRollback:
-		return oldOnly, all
+		return oldOnly
 	default: // StageRestore
-		return newFirst, all
+		return newFirst
 	}
+}
+
+// from lists the states that a stage may come from besides the one it wants: those of
+// the stage before. A way back may begin before or after a step's write.
+func from(u secret.Use, stage string, e store.Escrow) []store.State {
+	switch {
+	case stage == StageSwitch && overlaps(u):
+		return []store.State{desired(u, StagePublish, e)}
+	case stage == StageRetire && u.Role == secret.Both:
+		return []store.State{desired(u, StageSwitch, e)}
+	case stage == StageRetire:
+		return []store.State{desired(u, StagePublish, e)}
+	case stage == StageUnswitch || stage == StageRollback || stage == StageRestore:
+		return []store.State{
+			{Current: e.Old}, {Current: e.New},
+			{Current: e.New, Previous: e.Old}, {Current: e.Old, Previous: e.New},
+		}
+	}
+	return nil
 }
 
 // holds compares the values of two states. Previous counts only where the consumer
@@ -52,39 +69,35 @@ func holds(u secret.Use, have, want store.State) bool {
 }
 
 // known reports whether a copy may be written in a stage: it holds what is wanted
-// already, or a state the stage comes from. The first stage comes from any state in
-// which the old value works: what else an earlier overlap or a run that failed left
-// accepted ends here.
+// already, or a state the stage comes from. The first stage of a consumer comes from
+// any state in which the old value works: what else an earlier overlap or a run that
+// failed left accepted ends here.
 func known(u secret.Use, stage string, have store.State, e store.Escrow) bool {
-	want, from := desired(u, stage, e)
-	if holds(u, have, want) {
+	if holds(u, have, desired(u, stage, e)) {
 		return true
 	}
-	if stage == StagePublish && !signs(u) && have.Previous.Equal(e.Old) {
-		return true
+	if stage == StagePublish || stage == StageSwitch && !overlaps(u) {
+		return have.Current.Equal(e.Old) || !signs(u) && !uses(u) && have.Previous.Equal(e.Old)
 	}
-	if stage == StagePublish || stage == StageSwitch && !accepts(u) {
-		return have.Current.Equal(e.Old)
-	}
-	return slices.ContainsFunc(from, func(f store.State) bool { return holds(u, have, f) })
+	return slices.ContainsFunc(from(u, stage, e), func(f store.State) bool { return holds(u, have, f) })
 }
 
 // accepting answers what a consumer that accepts must say to signed requests in a
 // stage. A wrong value is always among them: a service that accepts anything proves
 // nothing.
-func accepting(stage string, e store.Escrow) []verify.Expectation {
-	switch stage {
-	case StagePublish, StageSwitch, StageUnswitch, StageRestore:
-		return expect(e, verify.Accepted, verify.Accepted)
-	case StageRetire:
+func accepting(u secret.Use, stage string, e store.Escrow) []verify.Expectation {
+	switch {
+	case stage == StageRetire, stage == StageSwitch && !overlaps(u):
 		return expect(e, verify.Refused, verify.Accepted)
+	case overlaps(u) && (stage == StagePublish || stage == StageSwitch || stage == StageUnswitch || stage == StageRestore):
+		return expect(e, verify.Accepted, verify.Accepted)
 	default: // before anything is touched, and after a rollback
 		return expect(e, verify.Accepted, verify.Refused)
 	}
 }
 
-// running answers what a consumer that signs must say to a challenge in a stage: it
-// runs on exactly one value.
+// running answers what a consumer that works with one value must say to a challenge in
+// a stage.
 func running(stage string, e store.Escrow) []verify.Expectation {
 	switch stage {
 	case StageSwitch, StageRetire, StageRestore:

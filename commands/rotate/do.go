@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"rekey/audit/ledger"
-	"rekey/commands"
+	"rekey/commands/issue"
 	"rekey/commands/secret"
 	"rekey/commands/store"
 )
@@ -17,6 +17,23 @@ import (
 // error means that nothing is known to have failed (the run was taken over, the
 // process is stopping).
 func (r *Rotator) Do(ctx context.Context, s Subject, step ledger.Step) (Result, error) {
+	res, err := r.do(ctx, s, step)
+	var (
+		fault *issue.Fault
+		wait  *issue.Wait
+	)
+	switch {
+	case ctx.Err() != nil && err != nil:
+		return Result{}, context.Cause(ctx)
+	case errors.As(err, &wait):
+		return Result{Note: r.clean(wait.Sentence), Wait: r.cfg.Now().Add(max(wait.Again, 0))}, nil
+	case errors.As(err, &fault):
+		return res, &Fault{Sentence: r.clean(fault.Sentence), Err: fault.Err}
+	}
+	return res, err
+}
+
+func (r *Rotator) do(ctx context.Context, s Subject, step ledger.Step) (Result, error) {
 	switch step.Kind {
 	case KindCheck:
 		return r.check(ctx, s, step)
@@ -26,19 +43,27 @@ func (r *Rotator) Do(ctx context.Context, s Subject, step ledger.Step) (Result, 
 		return r.set(ctx, s, step)
 	case KindTest:
 		return r.test(ctx, s, step)
+	case KindVerify:
+		return r.verify(ctx, s, step)
 	case KindOverlap:
 		return r.overlap(s, step), nil
+	case KindDrain:
+		return r.drain(ctx, s)
 	case KindProve:
 		return r.prove(ctx, s)
+	case KindEvict, KindTidy:
+		return r.sessions(ctx, s, step)
 	case KindFinish:
 		return r.finish(ctx, s, step)
+	case KindIssue, KindTry, KindRevoke, KindReinstate, KindRemove, KindWithdraw:
+		return r.atIssuer(ctx, s, step)
 	}
 	return Result{}, faultf("this rekey does not know the step %q; it was planned by another version", step.Key)
 }
 
 // check looks before anything is touched: every copy is readable and the same, and
 // every service is well and proven to run on it. Before retiring it looks whether
-// every signer still runs on the new value.
+// everybody still works with the new value.
 func (r *Rotator) check(ctx context.Context, s Subject, step ledger.Step) (Result, error) {
 	if step.Stage == StageRetire {
 		e, err := r.escrow(ctx, s)
@@ -48,49 +73,68 @@ func (r *Rotator) check(ctx context.Context, s Subject, step ledger.Step) (Resul
 		note, err := r.askAll(ctx, s, StageSwitch, e)
 		return Result{Note: note}, err
 	}
-	st, err := r.store(s)
-	if err != nil {
-		return Result{}, err
-	}
-	current, leftover, err := r.current(ctx, st, s)
+	current, leftover, err := r.current(ctx, s)
 	if err != nil {
 		return Result{}, err
 	}
 	r.learn(s, "live", current)
+	traps, err := r.look(ctx, s)
+	if err != nil {
+		return Result{}, err
+	}
 	note, err := r.askAll(ctx, s, "", store.Escrow{Old: current})
 	if err != nil {
 		return Result{Note: note}, err
 	}
+	if s.Secret.Procedure.Issued() {
+		issuer, err := r.issuer(s)
+		if err != nil {
+			return Result{}, err
+		}
+		seen, err := issuer.Check(ctx, r.order(s, store.Escrow{Old: current}))
+		if err != nil {
+			return Result{Note: note}, err
+		}
+		note = join(note, r.clean(seen))
+	}
 	if len(leftover) > 0 {
-		note += fmt.Sprintf(" A second value was still accepted by %s; it ends now.", strings.Join(leftover, ", "))
+		note = join(note, fmt.Sprintf("A second value was still accepted by %s; it ends now.", strings.Join(leftover, ", ")))
+	}
+	note = join(note, traps)
+	if said, err := r.cost(ctx, s); err == nil {
+		note = join(note, said)
 	}
 	return Result{Note: note, Fingerprints: r.fingerprints(s, "live", current)}, nil
 }
 
-// current finds the value in use: the one that everybody signs with and everybody
+// current finds the value in use: the one that everybody works with and everybody
 // who accepts accepts. It names the consumers that accept another one beside it.
-func (r *Rotator) current(ctx context.Context, st store.Store, s Subject) (current secret.Value, leftover []string, err error) {
+func (r *Rotator) current(ctx context.Context, s Subject) (current secret.Value, leftover []string, err error) {
 	states := make([]store.State, len(s.Place.Uses))
 	first := ""
 	for i, u := range s.Place.Uses {
+		st, err := r.store(s, u)
+		if err != nil {
+			return current, nil, err
+		}
 		if states[i], err = st.Read(ctx, s.ref(u)); err != nil {
 			return current, nil, placeFault(u, err)
 		}
-		if !signs(u) {
+		if !shows(u) {
 			continue
 		}
 		if states[i].Current.IsZero() {
-			return current, nil, faultf("%s has no value for %s; put the value in use there first", s.consumer(u).EnvFile, u.Variable)
+			return current, nil, faultf("%s has no value for %s; put the value in use there first", s.consumer(u).Location, u.Variable)
 		}
 		if !current.IsZero() && !states[i].Current.Equal(current) {
-			return current, nil, faultf("%s and %s sign with different values of %s; make them agree first", first, u.Consumer, s.Secret.Name)
+			return current, nil, faultf("%s and %s work with different values of %s; make them agree first", first, u.Consumer, s.Secret.Name)
 		}
 		current, first = states[i].Current, u.Consumer
 	}
 	for i, u := range s.Place.Uses {
 		have := states[i]
 		if !have.Current.Equal(current) && !have.Previous.Equal(current) {
-			return current, nil, faultf("%s does not hold the value of %s that %s signs with; make them agree first", s.consumer(u).EnvFile, s.Secret.Name, first)
+			return current, nil, faultf("%s does not hold the value of %s that %s works with; make them agree first", s.consumer(u).Location, s.Secret.Name, first)
 		}
 		if !have.Previous.IsZero() {
 			leftover = append(leftover, u.Consumer)
@@ -101,7 +145,7 @@ func (r *Rotator) current(ctx context.Context, st store.Store, s Subject) (curre
 
 // overlap waits until the secret's overlap has passed since the step began.
 func (r *Rotator) overlap(s Subject, step ledger.Step) Result {
-	if s.Run.Mode == string(commands.Compromised) {
+	if s.compromised() {
 		return Result{Note: "The overlap was cut short: the secret is compromised."}
 	}
 	until := step.Started.Add(s.Secret.Overlap)
@@ -111,19 +155,26 @@ func (r *Rotator) overlap(s Subject, step ledger.Step) Result {
 	return Result{Note: "The overlap is over."}
 }
 
+// forgetful is a store that keeps old versions of what it holds and can destroy those
+// that hold a value.
+type forgetful interface {
+	Forget(ctx context.Context, ref store.Ref, dead secret.Value) error
+}
+
 // finish forgets the values of this run. After a rollback it is the new value that
 // is dead, otherwise the old one.
 func (r *Rotator) finish(ctx context.Context, s Subject, step ledger.Step) (Result, error) {
-	st, err := r.store(s)
+	home := s.home()
+	st, err := r.store(s, home)
 	if err != nil {
 		return Result{}, err
 	}
-	e, err := st.Withdraw(ctx, s.home(), s.Run.ID)
+	e, err := st.Withdraw(ctx, s.ref(home), s.Run.ID)
 	if errors.Is(err, store.ErrNotFound) {
 		return Result{Note: "Nothing was left to forget."}, nil
 	}
 	if err != nil {
-		return Result{}, placeFault(s.Place.Uses[0], err)
+		return Result{}, placeFault(home, err)
 	}
 	if err := s.Still(ctx); err != nil {
 		return Result{}, err
@@ -132,8 +183,19 @@ func (r *Rotator) finish(ctx context.Context, s Subject, step ledger.Step) (Resu
 	if step.Stage == StageRollback {
 		live, dead = e.Old, e.New
 	}
-	if err := st.Discard(ctx, s.home(), s.Run.ID); err != nil {
-		return Result{}, placeFault(s.Place.Uses[0], err)
+	for _, u := range s.Place.Uses {
+		st, err := r.store(s, u)
+		if err != nil {
+			return Result{}, err
+		}
+		if f, ok := st.(forgetful); ok {
+			if err := f.Forget(ctx, s.ref(u), dead); err != nil {
+				return Result{}, placeFault(u, err)
+			}
+		}
+	}
+	if err := st.Discard(ctx, s.ref(home), s.Run.ID); err != nil {
+		return Result{}, placeFault(home, err)
 	}
 	fps := append(r.fingerprints(s, "live", live), r.fingerprints(s, "retired", dead)...)
 	return Result{Note: "The values of this run are forgotten; fingerprints of the dead one stay on watch.", Fingerprints: fps}, nil
@@ -141,13 +203,17 @@ func (r *Rotator) finish(ctx context.Context, s Subject, step ledger.Step) (Resu
 
 // escrow reads the values of the run.
 func (r *Rotator) escrow(ctx context.Context, s Subject) (store.Escrow, error) {
-	st, err := r.store(s)
+	home := s.home()
+	st, err := r.store(s, home)
 	if err != nil {
 		return store.Escrow{}, err
 	}
-	e, err := st.Withdraw(ctx, s.home(), s.Run.ID)
+	e, err := st.Withdraw(ctx, s.ref(home), s.Run.ID)
 	if err != nil {
-		return store.Escrow{}, &Fault{Sentence: fmt.Sprintf("the values of this run cannot be read beside %s: %v", s.home().File, err), Err: err}
+		if lost(err) {
+			return store.Escrow{}, err
+		}
+		return store.Escrow{}, &Fault{Sentence: fmt.Sprintf("the values of this run cannot be read beside %s: %v", s.ref(home).Location, err), Err: err}
 	}
 	r.learn(s, "live", e.Old)
 	r.learn(s, "pending", e.New)
@@ -164,6 +230,21 @@ func (r *Rotator) fingerprints(s Subject, role string, v secret.Value) []ledger.
 		fps[i].At = r.cfg.Now()
 	}
 	return fps
+}
+
+// clean takes out of somebody else's words what may not leave.
+func (r *Rotator) clean(text string) string {
+	return secret.MaskTokens(r.cfg.Guard.ScrubString(strings.TrimSpace(text)))
+}
+
+func join(sentences ...string) string {
+	var out []string
+	for _, s := range sentences {
+		if s != "" {
+			out = append(out, s)
+		}
+	}
+	return strings.Join(out, " ")
 }
 
 // placeFault says what is wrong with a consumer's copy; losing the run is no fault.

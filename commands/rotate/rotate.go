@@ -1,12 +1,15 @@
-// Package rotate changes a secret that several services share without refusing one
-// honest request. It plans the steps, performs each of them, and plans the way back
-// when one fails. It keeps no state: what was done is the journal's, the values are
-// the store's, and every step can be performed again after a crash.
+// Package rotate changes a secret without refusing one honest request. It plans the
+// steps, performs each of them, and plans the way back when one fails or a person asks
+// for it. It keeps no state: what was done is the journal's, the values are the store's
+// and the issuer's, and every step can be performed again after a crash.
 //
-// The order is the one that measurements show to lose nothing: publish the new
-// value beside the old one wherever it is accepted and prove that every worker took
-// it; let those who sign switch to it and prove that; only then retire the old one,
-// and prove that it is dead by trying it.
+// There are two families of procedures. A shared value is held by services against each
+// other; the order that measurements show to lose nothing is: publish the new value
+// beside the old one wherever it is accepted and prove that every worker took it; let
+// those who sign switch to it and prove that; only then retire the old one, and prove
+// that it is dead by trying it. An issued value is valid because somebody else says so:
+// the issuer makes a second one valid, those who use it switch, and the issuer revokes
+// the first.
 package rotate
 
 import (
@@ -19,35 +22,22 @@ import (
 	"time"
 
 	"rekey/audit/ledger"
+	"rekey/commands"
+	"rekey/commands/issue"
 	"rekey/commands/secret"
 	"rekey/commands/store"
-)
-
-// The kinds of step.
-const (
-	KindCheck   = "check"   // look before anything is touched
-	KindCreate  = "create"  // make the new value
-	KindSet     = "set"     // write one consumer's copy and reload it
-	KindTest    = "test"    // prove what one consumer runs on
-	KindOverlap = "overlap" // wait while both values are valid
-	KindProve   = "prove"   // try the old value against every consumer
-	KindFinish  = "finish"  // forget the values of this run
-)
-
-// The stages of a rotation, and of the ways back.
-const (
-	StagePublish  = "publish"  // new value accepted everywhere beside the old one
-	StageSwitch   = "switch"   // new value signed with
-	StageRetire   = "retire"   // old value gone
-	StageUnswitch = "unswitch" // old value signed with again, both still accepted
-	StageRollback = "rollback" // old value accepted alone, new one gone
-	StageRestore  = "restore"  // old value accepted again beside the new one
 )
 
 // Config is what a Rotator needs.
 type Config struct {
 	// Stores by the name the catalogue uses. Required.
 	Stores map[string]store.Store
+	// Issuers by the procedure they serve.
+	Issuers map[secret.Procedure]issue.Issuer
+	// Checks runs the verification checklist; nil where no place has one.
+	Checks Checks
+	// Look finds what would keep a service from taking up a new value; nil looks at nothing.
+	Look Look
 	// Transport carries the checks; nil means a plain transport. A connection of
 	// its own is used for every question whatever it is.
 	Transport http.RoundTripper
@@ -99,6 +89,9 @@ type Subject struct {
 	// Ended are runs of the same secret that ended badly and may have left values
 	// beside the first consumer's copy.
 	Ended []string
+	// Switched is when the last consumer was proven to run on the new value; zero
+	// before that.
+	Switched time.Time
 }
 
 // NewSubject looks up everything a run needs in the catalogue.
@@ -117,6 +110,9 @@ func NewSubject(cat *secret.Catalogue, run ledger.Run, still store.Fence) (Subje
 	}
 	return Subject{Run: run, Secret: sec, Place: place, Environment: env, Still: still}, nil
 }
+
+// compromised reports that the old value must die as soon as that is safe.
+func (s Subject) compromised() bool { return s.Run.Mode == string(commands.Compromised) }
 
 // Result is what performing a step brought.
 type Result struct {
@@ -148,9 +144,17 @@ func faultf(format string, args ...any) *Fault {
 	return &Fault{Sentence: fmt.Sprintf(format, args...)}
 }
 
-// accepts and signs say what a use of a secret does with it.
+// accepts, signs and uses say what a consumer does with the value.
 func accepts(u secret.Use) bool { return u.Role == secret.Accepts || u.Role == secret.Both }
 func signs(u secret.Use) bool   { return u.Role == secret.Signs || u.Role == secret.Both }
+func uses(u secret.Use) bool    { return u.Role == secret.Uses }
+
+// overlaps reports that a consumer can accept two values at once. One that accepts and
+// cannot changes over when it is switched.
+func overlaps(u secret.Use) bool { return accepts(u) && u.Previous != "" }
+
+// shows reports that a consumer has one value that it works with towards others.
+func shows(u secret.Use) bool { return signs(u) || uses(u) }
 
 // consumer answers the service behind a use.
 func (s Subject) consumer(u secret.Use) secret.Consumer {
@@ -169,20 +173,22 @@ func (s Subject) use(name string) (secret.Use, bool) {
 
 // ref names a consumer's copy of the value.
 func (s Subject) ref(u secret.Use) store.Ref {
-	return store.Ref{File: s.consumer(u).EnvFile, Variable: u.Variable, Previous: u.Previous}
+	return store.Ref{Location: s.consumer(u).Location, Variable: u.Variable, Previous: u.Previous}
 }
 
-// home is the copy beside which the run's values are kept: the first consumer's that
-// accepts.
-func (s Subject) home() store.Ref {
+// home is the use beside whose copy the run's values are kept: the first that accepts,
+// or the first.
+func (s Subject) home() secret.Use {
 	i := slices.IndexFunc(s.Place.Uses, accepts)
-	return s.ref(s.Place.Uses[max(i, 0)])
+	return s.Place.Uses[max(i, 0)]
 }
 
-func (r *Rotator) store(s Subject) (store.Store, error) {
-	st, ok := r.cfg.Stores[s.Secret.Store]
+// store answers the store that holds a use's copy.
+func (r *Rotator) store(s Subject, u secret.Use) (store.Store, error) {
+	name := s.consumer(u).Store
+	st, ok := r.cfg.Stores[name]
 	if !ok {
-		return nil, faultf("the catalogue keeps %s in the store %q, which this rekey does not know", s.Secret.Name, s.Secret.Store)
+		return nil, faultf("%s reads %s from the store %q, which this rekey does not know", u.Consumer, s.Secret.Name, name)
 	}
 	return st, nil
 }
@@ -190,13 +196,16 @@ func (r *Rotator) store(s Subject) (store.Store, error) {
 // Sweep makes it impossible for an earlier owner of the run to change anything any
 // more. Call it once after each claim, before anything else.
 func (r *Rotator) Sweep(ctx context.Context, s Subject) error {
-	st, err := r.store(s)
-	if err != nil {
-		return err
-	}
 	for _, u := range s.Place.Uses {
+		st, err := r.store(s, u)
+		if err != nil {
+			return err
+		}
 		if err := st.Sweep(ctx, s.ref(u), s.Run.ID, s.Run.Fence); err != nil {
-			return &Fault{Sentence: fmt.Sprintf("the folder of %s's env file cannot be cleaned up: %v", u.Consumer, err), Err: err}
+			if lost(err) {
+				return err
+			}
+			return &Fault{Sentence: fmt.Sprintf("what an earlier attempt prepared beside the copy of %s cannot be cleaned up: %v", u.Consumer, err), Err: err}
 		}
 	}
 	return nil

@@ -41,24 +41,24 @@ func (r *Rotator) set(ctx context.Context, s Subject, step ledger.Step) (Result,
 		}
 		return Result{}, &Fault{Sentence: fmt.Sprintf("%s could not be reloaded with %q: %v.%s", c.Name, strings.Join(c.Reload, " "), err, said), Err: err}
 	}
-	return Result{Note: "Env file written, service told to reload."}, nil
+	return Result{Note: "Copy written, service told to reload."}, nil
 }
 
 // write brings one copy to what the stage wants. A copy that somebody changed in the
 // meantime is read again: only a value that is not ours stops the run.
 func (r *Rotator) write(ctx context.Context, s Subject, u secret.Use, step ledger.Step, e store.Escrow) error {
-	st, err := r.store(s)
+	st, err := r.store(s, u)
 	if err != nil {
 		return err
 	}
-	want, _ := desired(u, step.Stage, e)
+	want := desired(u, step.Stage, e)
 	for attempt := 1; ; attempt++ {
 		have, err := st.Read(ctx, s.ref(u))
 		if err != nil {
 			return placeFault(u, err)
 		}
 		if !known(u, step.Stage, have, e) {
-			return faultf("%s holds a value of %s that is neither the old nor the new one: somebody else is changing it; settle that first", s.consumer(u).EnvFile, u.Variable)
+			return faultf("%s holds a value of %s that is neither the old nor the new one: somebody else is changing it; settle that first", s.consumer(u).Location, or(u.Variable, s.Secret.Name))
 		}
 		_, err = st.Write(ctx, s.ref(u), store.Change{
 			From: have.Revision, Want: want, Run: s.Run.ID, FenceNumber: s.Run.Fence, Fence: s.Still,

@@ -199,7 +199,7 @@ func (s *service) at(path string) []string {
 }
 
 func (s *service) consumer() secret.Consumer {
-	return secret.Consumer{Name: s.name, EnvFile: s.envFile(), Reload: s.reload(), Health: s.urls[0] + "/health", Workers: 1}
+	return secret.Consumer{Name: s.name, Location: s.envFile(), Reload: s.reload(), Health: s.urls[0] + "/health", Workers: 1}
 }
 
 func (s *service) use() secret.Use {
@@ -366,7 +366,7 @@ func (w *world) escrow(s rotate.Subject) (store.Escrow, bool) {
 		if svc.role == secret.Signs {
 			continue
 		}
-		e, err := w.cfg.Stores["dotenv"].Withdraw(w.t.Context(), store.Ref{File: svc.envFile(), Variable: variable, Previous: previous}, s.Run.ID)
+		e, err := w.cfg.Stores["dotenv"].Withdraw(w.t.Context(), store.Ref{Location: svc.envFile(), Variable: variable, Previous: previous}, s.Run.ID)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			w.t.Fatal(err)
 		}

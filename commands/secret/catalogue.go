@@ -14,6 +14,9 @@ type Catalogue struct {
 	PagerDuty    PagerDuty
 	Access       Access
 	Contacts     []Contact
+	Stores       []Store // besides env files
+	Groups       []Group // "all" always exists and is not listed
+	Schedule     Schedule
 }
 
 // Environment is one deployment of the estate.
@@ -24,14 +27,19 @@ type Environment struct {
 	Sentry    Sentry
 	// Own lists the addresses rekey's own checks come from.
 	Own []netip.Prefix
+	// After names the environment in which a secret must have been rotated with success
+	// at most AfterWithin ago before a routine rotation here; "" for none.
+	After       string
+	AfterWithin time.Duration
 }
 
-// Consumer is a service that reads secrets from an env file and must be reloaded
-// to see a change.
+// Consumer is a service that reads secrets from an env file or another store and must
+// be reloaded to see a change.
 type Consumer struct {
-	Name    string
-	EnvFile string   // absolute path
-	Reload  []string // argument list, never given to a shell
+	Name     string
+	Store    string   // where it reads from: "dotenv", or the name of one of Catalogue.Stores
+	Location string   // in that store: the absolute path of the env file, the AWS secret, the Vault path
+	Reload   []string // argument list, never given to a shell
 	// ReloadTimeout bounds Reload; 0 means 30 s.
 	ReloadTimeout time.Duration
 	Health        string // URL that answers 200 when the service is well; "" for none
@@ -43,13 +51,32 @@ type Consumer struct {
 // Procedure is how a secret is rotated.
 type Procedure string
 
-// The procedures.
+// The procedures. Package rotate says what each does.
 const (
-	// HMACOverlap: two values are valid during the overlap; see package rotate.
+	// HMACOverlap: services sign for each other; two values are valid during the overlap.
 	HMACOverlap Procedure = "hmac-overlap"
+	// DjangoKey: as HMACOverlap, with Django's signing and SECRET_KEY_FALLBACKS. A
+	// consumer without Previous changes over at once, and what it signed ends.
+	DjangoKey Procedure = "django-secret-key"
+	// SMTPPassword: a mail provider's password, which a person brings.
+	SMTPPassword Procedure = "smtp-password"
+	// PostgresRole: a connection URL with a login role of its own.
+	PostgresRole Procedure = "postgres-role"
+	// SentryKey: a client key (DSN) of a Sentry project.
+	SentryKey Procedure = "sentry-client-key"
+	// OwnCommands: steps that are commands of the owner's.
+	OwnCommands Procedure = "commands"
 	// Manual: catalogued, audited and scheduled, but rotated by people.
 	Manual Procedure = "manual"
 )
+
+// Issued reports whether somebody else makes the value valid, and consumers only use it.
+func (p Procedure) Issued() bool {
+	return p == SMTPPassword || p == PostgresRole || p == SentryKey || p == OwnCommands
+}
+
+// Shared reports whether consumers hold the value against each other, with no issuer.
+func (p Procedure) Shared() bool { return p == HMACOverlap || p == DjangoKey }
 
 // Generator names how a new value is made.
 type Generator string
@@ -88,9 +115,13 @@ type Secret struct {
 	// Instructions says how people rotate it, in a few sentences; "" when rekey does.
 	Instructions string
 	Generator    Generator
-	Store        string        // "dotenv"
 	Overlap      time.Duration // routine: how long the old value stays valid
-	Places       []Place       // one per environment it exists in
+	// Confirm asks for a second click (or --yes) before a rotation, after telling what
+	// it ends.
+	Confirm bool
+	// Automatic lets routine rotations start by themselves when due, in a window.
+	Automatic bool
+	Places    []Place // one per environment it exists in
 }
 
 // Place is a secret in one environment.
@@ -98,6 +129,10 @@ type Place struct {
 	Environment string
 	Uses        []Use
 	Endpoints   []Endpoint
+	Issuer      Issuer        // where the value comes from, for an issued procedure
+	Checks      []Check       // the verification checklist, run after every change that ends a stage
+	Usage       []UsageSource // who still uses the old value
+	Sessions    *Sessions     // what the old value has minted; nil for nothing known
 }
 
 // Role is what a consumer does with the value.
@@ -108,6 +143,7 @@ const (
 	Accepts Role = "accepts" // verifies with it
 	Signs   Role = "signs"   // signs with it
 	Both    Role = "both"    // does both
+	Uses    Role = "uses"    // shows it to its issuer: a password, a connection URL
 )
 
 // Use is one consumer's use of a secret.
@@ -120,7 +156,8 @@ type Use struct {
 }
 
 // Proof says how to ask the consumer which value it runs on. Request is set for one
-// that accepts, Challenge for one that signs, both for one that does both.
+// that accepts, Challenge for one that signs, both for one that does both. One that
+// uses has a Challenge or nothing; then rekey says what it cannot know.
 type Proof struct {
 	Request   *SignedRequest
 	Challenge *Challenge
@@ -134,13 +171,29 @@ type SignedRequest struct {
 	Body        string
 	Header      string // "X-Signature"
 	ContentType string
+	Scheme      Scheme
 }
+
+// Scheme is how a request is signed.
+type Scheme string
+
+// The schemes.
+const (
+	HMACHex       Scheme = "hmac-sha256" // hex(HMAC-SHA256(value, body)); the default
+	DjangoSigning Scheme = "django"      // Django's Signer(salt="rekey.proof").signature(body)
+)
 
 // Challenge asks a service for a keyed proof of the value it runs on: GET URL with
 // ?nonce=N answers {"proof": hex(HMAC-SHA256(value, "rekey-proof-v1\n"+N)), "worker": "…"}.
 // The fixed prefix keeps the answer from being the signature of any real request.
+//
+// Command is for a service without HTTP (a Celery worker): the argument list is run
+// with the nonce as its last argument and prints that object. Exactly one of URLs and
+// Command is set.
 type Challenge struct {
-	URLs []string // one per instance to be asked; at least one
+	URLs    []string // one per instance to be asked
+	Command []string
+	Timeout time.Duration // bounds Command; 0 means 30 s
 }
 
 // Endpoint is what a secret guards.

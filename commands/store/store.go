@@ -29,9 +29,13 @@ var (
 
 // Ref names one consumer's copy of a secret.
 type Ref struct {
-	File     string // the env file
-	Variable string // holds Current
-	Previous string // holds Previous; "" for a consumer that accepts nothing old
+	// Location is the env file, the name or ARN of the AWS secret, or the path of
+	// the Vault secret.
+	Location string
+	// Variable is the name of the variable, or the key inside a secret that holds
+	// several, which holds Current; "" where the whole secret is the value.
+	Variable string
+	Previous string // the same for Previous; "" for a consumer that accepts nothing old
 }
 
 // State is what a place holds. Revision changes whenever anything in the place

@@ -41,7 +41,7 @@ func (a *App) readPlace(ctx context.Context, st store.Store, s secret.Secret, p 
 		if !ok {
 			continue
 		}
-		state, err := st.Read(ctx, store.Ref{File: c.EnvFile, Variable: u.Variable, Previous: u.Previous})
+		state, err := st.Read(ctx, store.Ref{Location: c.Location, Variable: u.Variable, Previous: u.Previous})
 		if err != nil {
 			a.log.Warn("a value cannot be read", "secret", s.Name, "consumer", c.Name, "cause", err.Error())
 			continue

@@ -20,8 +20,8 @@ func TestContract(t *testing.T) {
 		put(t, file, "# settings\nDEBUG=False\nX="+current.Reveal()+"\n\nexport Y='"+neighbour.Reveal()+"' # beside\n")
 		return storetest.Place{
 			Store:     dotenv.New(),
-			Ref:       store.Ref{File: file, Variable: "X", Previous: "X_OLD"},
-			Neighbour: store.Ref{File: file, Variable: "Y", Previous: "Y_OLD"},
+			Ref:       store.Ref{Location: file, Variable: "X", Previous: "X_OLD"},
+			Neighbour: store.Ref{Location: file, Variable: "Y", Previous: "Y_OLD"},
 			Another:   func() store.Store { return dotenv.New() },
 			Disturb: func(t *testing.T) {
 				f, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0)

@@ -35,7 +35,7 @@ var (
 	longNew = secret.NewValue(strings.Repeat("new", 3_000))
 )
 
-func killedRef(file string) store.Ref { return store.Ref{File: file, Variable: "X", Previous: "X_OLD"} }
+func killedRef(file string) store.Ref { return store.Ref{Location: file, Variable: "X", Previous: "X_OLD"} }
 
 // writeUntilKilled does what the engine does, again and again: sweep, deposit,
 // publish, go back, discard.
@@ -145,7 +145,7 @@ func killOnce(t *testing.T, file string, fence int64) {
 func others(t *testing.T, dir string) []string {
 	t.Helper()
 	var left []string
-	for _, name := range names(t, store.Ref{File: filepath.Join(dir, ".env")}) {
+	for _, name := range names(t, store.Ref{Location: filepath.Join(dir, ".env")}) {
 		if name != ".env" && !strings.HasSuffix(name, ".escrow") {
 			left = append(left, name)
 		}
@@ -158,7 +158,7 @@ func others(t *testing.T, dir string) []string {
 func TestAPausedWriterHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	ref := envFile(t)
-	put(t, ref.File, "X=old-value-0123456789\nY=why\n")
+	put(t, ref.Location, "X=old-value-0123456789\nY=why\n")
 	reached, awake, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
 		s := dotenv.New()
@@ -175,7 +175,7 @@ func TestAPausedWriterHoldsUpNobody(t *testing.T) {
 	case err := <-done:
 		t.Fatalf("the write ended before its fence: %v", err)
 	}
-	s, other := dotenv.New(), store.Ref{File: ref.File, Variable: "Y", Previous: "Y_OLD"}
+	s, other := dotenv.New(), store.Ref{Location: ref.Location, Variable: "Y", Previous: "Y_OLD"}
 	now, err := s.Read(t.Context(), other)
 	if err != nil {
 		t.Fatal(err)
@@ -188,7 +188,7 @@ func TestAPausedWriterHoldsUpNobody(t *testing.T) {
 	if err := <-done; !errors.Is(err, store.ErrConflict) {
 		t.Errorf("the paused writer: got %v, want %v", err, store.ErrConflict)
 	}
-	if text, _ := os.ReadFile(ref.File); string(text) != "X=old-value-0123456789\nY=new-value-0123456789\n" {
+	if text, _ := os.ReadFile(ref.Location); string(text) != "X=old-value-0123456789\nY=new-value-0123456789\n" {
 		t.Error("the file is not what the other run wrote")
 	}
 }

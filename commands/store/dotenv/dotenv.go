@@ -74,7 +74,7 @@ func (s *Store) Read(ctx context.Context, ref store.Ref) (store.State, error) {
 	if err := checkRef(ctx, ref); err != nil {
 		return store.State{}, err
 	}
-	p, err := openPlace(ref.File)
+	p, err := openPlace(ref.Location)
 	if err != nil {
 		return store.State{}, err
 	}
@@ -140,7 +140,7 @@ func checkRef(ctx context.Context, ref store.Ref) error {
 		}
 	}
 	if ref.Variable == "" || ref.Variable == ref.Previous {
-		return fmt.Errorf("%s: a variable for the current value, and another one for the previous, are required", ref.File)
+		return fmt.Errorf("%s: a variable for the current value, and another one for the previous, are required", ref.Location)
 	}
 	return nil
 }

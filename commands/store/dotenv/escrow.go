@@ -34,9 +34,9 @@ func (s *Store) Deposit(ctx context.Context, ref store.Ref, e store.Escrow, fenc
 		return store.Escrow{}, err
 	}
 	if e.New.IsZero() || fence == nil {
-		return store.Escrow{}, fmt.Errorf("%s: an escrow needs a new value and a fence", ref.File)
+		return store.Escrow{}, fmt.Errorf("%s: an escrow needs a new value and a fence", ref.Location)
 	}
-	p, err := openPlace(ref.File)
+	p, err := openPlace(ref.Location)
 	if err != nil {
 		return store.Escrow{}, err
 	}
@@ -88,7 +88,7 @@ func (s *Store) Withdraw(ctx context.Context, ref store.Ref, run string) (store.
 	if err := checkRef(ctx, ref); err != nil {
 		return store.Escrow{}, err
 	}
-	p, err := openPlace(ref.File)
+	p, err := openPlace(ref.Location)
 	if err != nil {
 		return store.Escrow{}, err
 	}
@@ -109,7 +109,7 @@ func (s *Store) Discard(ctx context.Context, ref store.Ref, run string) error {
 	if err := checkRef(ctx, ref); err != nil {
 		return err
 	}
-	p, err := openPlace(ref.File)
+	p, err := openPlace(ref.Location)
 	if err != nil {
 		return err
 	}

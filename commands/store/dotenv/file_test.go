@@ -27,8 +27,8 @@ func envFile(t *testing.T) store.Ref {
 	if err := os.Chmod(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	ref := store.Ref{File: filepath.Join(dir, ".env"), Variable: "X", Previous: "X_OLD"}
-	put(t, ref.File, "# settings\nA=1\nX=old-value-0123456789\n")
+	ref := store.Ref{Location: filepath.Join(dir, ".env"), Variable: "X", Previous: "X_OLD"}
+	put(t, ref.Location, "# settings\nA=1\nX=old-value-0123456789\n")
 	return ref
 }
 
@@ -41,7 +41,7 @@ func put(t *testing.T, name, text string) {
 
 func names(t *testing.T, ref store.Ref) []string {
 	t.Helper()
-	entries, err := os.ReadDir(filepath.Dir(ref.File))
+	entries, err := os.ReadDir(filepath.Dir(ref.Location))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,25 +62,25 @@ func TestUnsafePlacesAreRefused(t *testing.T) {
 		spoil func(t *testing.T, ref *store.Ref)
 		says  string
 	}{
-		"group readable":   {func(t *testing.T, r *store.Ref) { chmod(t, r.File, 0o640) }, "chmod 600 "},
-		"world readable":   {func(t *testing.T, r *store.Ref) { chmod(t, r.File, 0o604) }, "chmod 600 "},
-		"world writable":   {func(t *testing.T, r *store.Ref) { chmod(t, r.File, 0o602) }, "chmod 600 "},
-		"open folder":      {func(t *testing.T, r *store.Ref) { chmod(t, filepath.Dir(r.File), 0o777) }, "chmod go-w "},
-		"folder, by group": {func(t *testing.T, r *store.Ref) { chmod(t, filepath.Dir(r.File), 0o770) }, "chmod go-w "},
+		"group readable":   {func(t *testing.T, r *store.Ref) { chmod(t, r.Location, 0o640) }, "chmod 600 "},
+		"world readable":   {func(t *testing.T, r *store.Ref) { chmod(t, r.Location, 0o604) }, "chmod 600 "},
+		"world writable":   {func(t *testing.T, r *store.Ref) { chmod(t, r.Location, 0o602) }, "chmod 600 "},
+		"open folder":      {func(t *testing.T, r *store.Ref) { chmod(t, filepath.Dir(r.Location), 0o777) }, "chmod go-w "},
+		"folder, by group": {func(t *testing.T, r *store.Ref) { chmod(t, filepath.Dir(r.Location), 0o770) }, "chmod go-w "},
 		"a folder": {func(t *testing.T, r *store.Ref) {
-			r.File = filepath.Join(filepath.Dir(r.File), "sub")
-			if err := os.Mkdir(r.File, 0o700); err != nil {
+			r.Location = filepath.Join(filepath.Dir(r.Location), "sub")
+			if err := os.Mkdir(r.Location, 0o700); err != nil {
 				t.Fatal(err)
 			}
 		}, "not a regular file"},
 		"symlink leading out": {func(t *testing.T, r *store.Ref) {
 			elsewhere := envFile(t)
-			if err := errors.Join(os.Remove(r.File), os.Symlink(elsewhere.File, r.File)); err != nil {
+			if err := errors.Join(os.Remove(r.Location), os.Symlink(elsewhere.File, r.Location)); err != nil {
 				t.Fatal(err)
 			}
 		}, "symlink that leaves its folder"},
-		"relative path": {func(_ *testing.T, r *store.Ref) { r.File = ".env" }, "absolute path"},
-		"huge":          {func(t *testing.T, r *store.Ref) { put(t, r.File, strings.Repeat("#", 2<<20)) }, "larger than 1 MiB"},
+		"relative path": {func(_ *testing.T, r *store.Ref) { r.Location = ".env" }, "absolute path"},
+		"huge":          {func(t *testing.T, r *store.Ref) { put(t, r.Location, strings.Repeat("#", 2<<20)) }, "larger than 1 MiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -89,7 +89,7 @@ func TestUnsafePlacesAreRefused(t *testing.T) {
 			_, readErr := s.Read(t.Context(), ref)
 			_, writeErr := s.Write(t.Context(), ref, publish(""))
 			for _, err := range []error{readErr, writeErr} {
-				if !errors.Is(err, store.ErrUnsafe) || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), filepath.Dir(ref.File)) {
+				if !errors.Is(err, store.ErrUnsafe) || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), filepath.Dir(ref.Location)) {
 					t.Errorf("got %v, want %v that names the file and says %q", err, store.ErrUnsafe, c.says)
 				}
 			}
@@ -112,7 +112,7 @@ func TestWritesThroughASymlinkWithinTheFolder(t *testing.T) {
 	if err := os.Symlink(".env", link.File); err != nil {
 		t.Fatal(err)
 	}
-	chmod(t, ref.File, 0o400)
+	chmod(t, ref.Location, 0o400)
 	st, err := s.Read(t.Context(), link)
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +124,7 @@ func TestWritesThroughASymlinkWithinTheFolder(t *testing.T) {
 	if err != nil || info.Mode()&os.ModeSymlink == 0 {
 		t.Fatalf("the symlink is gone: %v, %v", info, err)
 	}
-	if info, err = os.Lstat(ref.File); err != nil || info.Mode() != 0o400 {
+	if info, err = os.Lstat(ref.Location); err != nil || info.Mode() != 0o400 {
 		t.Errorf("mode of the target is %v (%v), want 0400 as before", info.Mode(), err)
 	}
 	if st, err = s.Read(t.Context(), ref); err != nil || !st.Current.Equal(newValue) || !st.Previous.Equal(oldValue) {
@@ -136,10 +136,10 @@ func TestASymlinkedFolderIsTheFolder(t *testing.T) {
 	t.Parallel()
 	ref, s := envFile(t), dotenv.New()
 	current := filepath.Join(t.TempDir(), "current")
-	if err := os.Symlink(filepath.Dir(ref.File), current); err != nil {
+	if err := os.Symlink(filepath.Dir(ref.Location), current); err != nil {
 		t.Fatal(err)
 	}
-	ref.File = filepath.Join(current, ".env")
+	ref.Location = filepath.Join(current, ".env")
 	if _, err := s.Read(t.Context(), ref); err != nil {
 		t.Error(err)
 	}
@@ -150,13 +150,13 @@ func TestOwnerIsKept(t *testing.T) {
 	t.Parallel()
 	ref, s := envFile(t), dotenv.New()
 	if os.Geteuid() != 0 {
-		ref.File = "/etc/shadow"
+		ref.Location = "/etc/shadow"
 		if _, err := s.Read(t.Context(), ref); err == nil {
 			t.Error("a file of root was read")
 		}
 		return
 	}
-	if err := os.Chown(ref.File, 4711, 4712); err != nil {
+	if err := os.Chown(ref.Location, 4711, 4712); err != nil {
 		t.Fatal(err)
 	}
 	st, err := s.Read(t.Context(), ref)
@@ -166,10 +166,10 @@ func TestOwnerIsKept(t *testing.T) {
 	if _, err := s.Write(t.Context(), ref, publish(st.Revision)); err != nil {
 		t.Fatal(err)
 	}
-	if uid, gid := ownerOf(t, ref.File); uid != 4711 || gid != 4712 {
+	if uid, gid := ownerOf(t, ref.Location); uid != 4711 || gid != 4712 {
 		t.Errorf("the file belongs to %d:%d now", uid, gid)
 	}
-	if err := os.Chown(filepath.Dir(ref.File), 4713, 4713); err != nil {
+	if err := os.Chown(filepath.Dir(ref.Location), 4713, 4713); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Read(t.Context(), ref); !errors.Is(err, store.ErrUnsafe) {
@@ -181,9 +181,9 @@ func TestMissingFileAndVariable(t *testing.T) {
 	t.Parallel()
 	ref, s := envFile(t), dotenv.New()
 	for _, r := range []store.Ref{
-		{File: ref.File + ".missing", Variable: "X"},
-		{File: filepath.Join(ref.File+".d", ".env"), Variable: "X"},
-		{File: ref.File, Variable: "Y"},
+		{Location: ref.Location + ".missing", Variable: "X"},
+		{Location: filepath.Join(ref.Location+".d", ".env"), Variable: "X"},
+		{Location: ref.Location, Variable: "Y"},
 	} {
 		if _, err := s.Read(t.Context(), r); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("%v: got %v, want %v", r, err, store.ErrNotFound)
@@ -215,12 +215,12 @@ func TestAnEditDuringTheFenceIsAConflict(t *testing.T) {
 				t.Fatal(err)
 			}
 			c := publish(st.Revision)
-			c.Fence = func(context.Context) error { edit(t, ref.File); return nil }
+			c.Fence = func(context.Context) error { edit(t, ref.Location); return nil }
 			changed, err := s.Write(t.Context(), ref, c)
 			if changed || !errors.Is(err, store.ErrConflict) {
 				t.Fatalf("got %v, %v, want %v", changed, err, store.ErrConflict)
 			}
-			if text, _ := os.ReadFile(ref.File); string(text) != "X=somebody-else-saved-this\n" {
+			if text, _ := os.ReadFile(ref.Location); string(text) != "X=somebody-else-saved-this\n" {
 				t.Error("the other's edit was lost")
 			}
 			if got := names(t, ref); len(got) != 1 {

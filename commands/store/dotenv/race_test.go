@@ -26,7 +26,7 @@ func TestWritersNeedNoLock(t *testing.T) {
 	var wg sync.WaitGroup
 	for i, name := range []string{"A", "B", "C", "D"} {
 		wg.Go(func() {
-			s, ref := New(), store.Ref{File: file, Variable: name}
+			s, ref := New(), store.Ref{Location: file, Variable: name}
 			for n := 1; n <= 60; n++ {
 				want := secret.NewValue(fmt.Sprint(n))
 				// However rarely one of four unlocked writers gets through.
@@ -66,7 +66,7 @@ func TestAStaleLookIsAConflict(t *testing.T) {
 	if err := errors.Join(os.Chmod(dir, 0o700), os.WriteFile(file, []byte("A=0\nB=0\n"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	s, ref := New(), store.Ref{File: file, Variable: "A"}
+	s, ref := New(), store.Ref{Location: file, Variable: "A"}
 	p, err := openPlace(file)
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func TestAStaleLookIsAConflict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if done, err := unlocked(t.Context(), s, store.Ref{File: file, Variable: "B"}, secret.NewValue("1"), "r2", 1); !done || err != nil {
+	if done, err := unlocked(t.Context(), s, store.Ref{Location: file, Variable: "B"}, secret.NewValue("1"), "r2", 1); !done || err != nil {
 		t.Fatal(done, err)
 	}
 	c := store.Change{Run: "r1", FenceNumber: 1, Fence: func(context.Context) error { return nil }}
@@ -97,7 +97,7 @@ func TestOneNameIsOneWriter(t *testing.T) {
 	if err := errors.Join(os.Chmod(dir, 0o700), os.WriteFile(file, []byte("A=0\n"), 0o600), os.WriteFile(mine, []byte("A="), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	s, ref, want := New(), store.Ref{File: file, Variable: "A"}, secret.NewValue("1")
+	s, ref, want := New(), store.Ref{Location: file, Variable: "A"}, secret.NewValue("1")
 	if done, err := unlocked(t.Context(), s, ref, want, "r1", 7); done || !errors.Is(err, store.ErrConflict) {
 		t.Errorf("got %v, %v, want %v", done, err, store.ErrConflict)
 	}
@@ -108,7 +108,7 @@ func TestOneNameIsOneWriter(t *testing.T) {
 
 // unlocked is Write without its lock.
 func unlocked(ctx context.Context, s *Store, ref store.Ref, want secret.Value, run string, fence int64) (bool, error) {
-	p, err := openPlace(ref.File)
+	p, err := openPlace(ref.Location)
 	if err != nil {
 		return false, err
 	}

@@ -19,7 +19,7 @@ func (s *Store) Sweep(ctx context.Context, ref store.Ref, run string, fenceNumbe
 	if err := checkRun(run, fenceNumber); err != nil {
 		return err
 	}
-	p, err := openPlace(ref.File)
+	p, err := openPlace(ref.Location)
 	if err != nil {
 		return err
 	}

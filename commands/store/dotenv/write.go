@@ -21,7 +21,7 @@ func (s *Store) Write(ctx context.Context, ref store.Ref, c store.Change) (chang
 	if err := checkChange(ctx, ref, c); err != nil {
 		return false, err
 	}
-	p, err := openPlace(ref.File)
+	p, err := openPlace(ref.Location)
 	if err != nil {
 		return false, err
 	}
@@ -139,11 +139,11 @@ func checkChange(ctx context.Context, ref store.Ref, c store.Change) error {
 	}
 	switch {
 	case c.Want.Current.IsZero():
-		return fmt.Errorf("%s: an empty value is never written to %s", ref.File, ref.Variable)
+		return fmt.Errorf("%s: an empty value is never written to %s", ref.Location, ref.Variable)
 	case ref.Previous == "" && !c.Want.Previous.IsZero():
-		return fmt.Errorf("%s: there is no variable for the previous value of %s", ref.File, ref.Variable)
+		return fmt.Errorf("%s: there is no variable for the previous value of %s", ref.Location, ref.Variable)
 	case c.Fence == nil:
-		return fmt.Errorf("%s: a write needs a fence", ref.File)
+		return fmt.Errorf("%s: a write needs a fence", ref.Location)
 	}
 	return checkRun(c.Run, c.FenceNumber)
 }

@@ -9,7 +9,7 @@ import (
 )
 
 const runColumns = `id, kind, secret, environment, mode, reason, actor, reply_to, incident, paged,
-	state, problem, since, wake_at, report, memo, holder, fence, version, created_at, started_at, ended_at`
+	state, problem, since, wake_at, report, memo, holder, fence, version, created_at, started_at, ended_at, asked, batch, turn`
 
 // unfinished is the condition of the partial unique index over runs; keep the two
 // the same, or the index is not used.
@@ -20,11 +20,12 @@ const unfinished = "state NOT IN ('succeeded', 'rolled_back', 'failed')"
 // refusal in it.
 func (t *Tx) InsertRun(ctx context.Context, r ledger.Run) error {
 	n, err := t.exec(ctx, "recording run", "INSERT INTO rekey_runs ("+runColumns+`) VALUES
-		($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+		($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)
 		ON CONFLICT DO NOTHING`,
 		r.ID, r.Kind, r.Secret, r.Environment, r.Mode, r.Reason, r.Actor, r.ReplyTo, r.Incident, bit(r.Paged),
 		string(r.State), r.Problem, micros(r.Since), micros(r.WakeAt), blob(r.Report), blob(r.Memo),
-		r.Holder, r.Fence, r.Version, micros(r.CreatedAt), micros(r.StartedAt), micros(r.EndedAt))
+		r.Holder, r.Fence, r.Version, micros(r.CreatedAt), micros(r.StartedAt), micros(r.EndedAt),
+		string(r.Asked), r.Batch, r.Turn)
 	if err != nil || n == 1 {
 		return err
 	}
@@ -54,7 +55,7 @@ func (t *Tx) Run(ctx context.Context, id string) (r ledger.Run, err error) {
 func (t *Tx) Runs(ctx context.Context, f ledger.RunFilter) (rs []ledger.Run, err error) {
 	query, args := "SELECT "+runColumns+" FROM rekey_runs WHERE 1 = 1", []any{}
 	for _, c := range []struct{ column, value string }{
-		{"secret", f.Secret}, {"environment", f.Environment}, {"kind", f.Kind},
+		{"secret", f.Secret}, {"environment", f.Environment}, {"kind", f.Kind}, {"batch", f.Batch},
 	} {
 		if c.value != "" {
 			args = append(args, c.value)
@@ -95,14 +96,16 @@ func (t *Tx) ClaimRun(ctx context.Context, id, replica string) (r ledger.Run, er
 // UpdateRun implements ledger.Tx.
 func (t *Tx) UpdateRun(ctx context.Context, r *ledger.Run) error {
 	found, err := t.one(ctx, "updating run", func(rows Rows) error {
-		return rows.Scan(&r.Version)
+		return rows.Scan(&r.Version, (*string)(&r.Asked))
 	}, `UPDATE rekey_runs SET mode = $4, reason = $5, actor = $6, reply_to = $7, incident = $8, paged = $9,
 		state = $10, problem = $11, since = $12, wake_at = $13, report = $14, memo = $15,
-		started_at = $16, ended_at = $17, version = version + 1
-		WHERE id = $1 AND fence = $2 AND holder = $3 RETURNING version`,
+		started_at = $16, ended_at = $17, version = version + 1,
+		asked = CASE WHEN asked = $18 THEN '' ELSE asked END
+		WHERE id = $1 AND fence = $2 AND holder = $3 RETURNING version, asked`,
 		r.ID, r.Fence, r.Holder, r.Mode, r.Reason, r.Actor, r.ReplyTo, r.Incident, bit(r.Paged),
 		string(r.State), r.Problem, micros(r.Since), micros(r.WakeAt), blob(r.Report), blob(r.Memo),
-		micros(r.StartedAt), micros(r.EndedAt))
+		micros(r.StartedAt), micros(r.EndedAt), string(r.Granted))
+	r.Granted = ""
 	if err != nil && t.dialect.Unique(err) {
 		return fmt.Errorf("resuming %s/%s: %w", r.Environment, r.Secret, ledger.ErrBusy)
 	}
@@ -110,6 +113,22 @@ func (t *Tx) UpdateRun(ctx context.Context, r *ledger.Run) error {
 		err = t.refused(ctx, "updating run", "rekey_runs", r.ID, ledger.ErrFenced)
 	}
 	return err
+}
+
+// AskRun implements ledger.Tx.
+func (t *Tx) AskRun(ctx context.Context, id string, wish ledger.Wish) error {
+	n, err := t.exec(ctx, "asking run", "UPDATE rekey_runs SET asked = $2 WHERE id = $1 AND "+unfinished, id, string(wish))
+	if err != nil || n == 1 {
+		return err
+	}
+	known, err := t.exists(ctx, "rekey_runs", id)
+	switch {
+	case err != nil:
+		return err
+	case known:
+		return fmt.Errorf("asking run %s: %w", id, ledger.ErrEnded)
+	}
+	return fmt.Errorf("asking run %s: %w", id, ledger.ErrNotFound)
 }
 
 // ReleaseRun implements ledger.Tx.
@@ -123,7 +142,8 @@ func scanRun(rows Rows) (r ledger.Run, err error) {
 		state                                               string
 	)
 	err = rows.Scan(&r.ID, &r.Kind, &r.Secret, &r.Environment, &r.Mode, &r.Reason, &r.Actor, &r.ReplyTo, &r.Incident, &paged,
-		&state, &r.Problem, &since, &wakeAt, &r.Report, &r.Memo, &r.Holder, &r.Fence, &r.Version, &createdAt, &startedAt, &endedAt)
+		&state, &r.Problem, &since, &wakeAt, &r.Report, &r.Memo, &r.Holder, &r.Fence, &r.Version, &createdAt, &startedAt, &endedAt,
+		(*string)(&r.Asked), &r.Batch, &r.Turn)
 	if err != nil {
 		return r, err
 	}

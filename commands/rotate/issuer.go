@@ -1,0 +1,204 @@
+package rotate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"rekey/audit/ledger"
+	"rekey/commands/issue"
+	"rekey/commands/secret"
+	"rekey/commands/store"
+	"rekey/commands/verify"
+)
+
+// drainPace is how long retiring waits between two looks at who uses the old value.
+const drainPace = time.Minute
+
+// atIssuer performs a step at the party that makes values valid.
+func (r *Rotator) atIssuer(ctx context.Context, s Subject, step ledger.Step) (Result, error) {
+	issuer, err := r.issuer(s)
+	if err != nil {
+		return Result{}, err
+	}
+	e, err := r.values(ctx, s, step)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := s.Still(ctx); err != nil {
+		return Result{}, err
+	}
+	o := r.order(s, e)
+	note := ""
+	switch step.Kind {
+	case KindIssue:
+		note, err = issuer.Set(ctx, o)
+	case KindTry:
+		return r.try(ctx, issuer, o)
+	case KindRevoke:
+		note, err = issuer.Retire(ctx, o)
+		err = r.serving(ctx, s, e, err)
+	case KindReinstate:
+		note, err = issuer.Revive(ctx, o)
+	case KindRemove:
+		note, err = issuer.Finish(ctx, o)
+	case KindWithdraw:
+		note, err = issuer.Rollback(ctx, o)
+	}
+	return Result{Note: r.clean(note)}, err
+}
+
+// values reads the escrow; withdrawing must be possible although nothing was kept.
+func (r *Rotator) values(ctx context.Context, s Subject, step ledger.Step) (store.Escrow, error) {
+	e, err := r.escrow(ctx, s)
+	if err == nil || step.Kind != KindWithdraw || !errors.Is(err, store.ErrNotFound) {
+		return e, err
+	}
+	e.Old, _, err = r.current(ctx, s)
+	return e, err
+}
+
+// serving marks a revocation that failed although everybody is served: consumers run
+// on the new value, so there is nothing to go back for.
+func (r *Rotator) serving(ctx context.Context, s Subject, e store.Escrow, err error) error {
+	var fault *issue.Fault
+	if !errors.As(err, &fault) {
+		return err
+	}
+	_, asked := r.askAll(ctx, s, StageRetire, e)
+	return &Fault{Sentence: r.clean(fault.Sentence), Err: fault.Err, Serving: asked == nil}
+}
+
+// try proves that the new value works where it counts.
+func (r *Rotator) try(ctx context.Context, issuer issue.Issuer, o issue.Order) (Result, error) {
+	try, err := r.until(ctx, func() verify.Try { return issuer.Test(ctx, o, o.New) }, verify.Accepted)
+	if err != nil {
+		return Result{}, err
+	}
+	if try.Answer != verify.Accepted {
+		return Result{}, faultf("The new value does not work: %s.", r.clean(or(try.Why, "it was refused")))
+	}
+	return Result{Note: "The new value was tried and works."}, nil
+}
+
+// proveIssued tries the old value where it was valid, and the new one.
+func (r *Rotator) proveIssued(ctx context.Context, s Subject, e store.Escrow) error {
+	issuer, err := r.issuer(s)
+	if err != nil {
+		return err
+	}
+	o := r.order(s, e)
+	for _, q := range []struct {
+		name string
+		v    secret.Value
+		want verify.Answer
+	}{{"old", e.Old, verify.Refused}, {"new", e.New, verify.Accepted}} {
+		try, err := r.until(ctx, func() verify.Try { return issuer.Test(ctx, o, q.v) }, q.want)
+		switch {
+		case err != nil:
+			return err
+		case try.Answer == q.want:
+		case try.Answer == verify.Unknown:
+			return faultf("The %s value could not be tried: %s.", q.name, r.clean(or(try.Why, "no answer")))
+		case q.want == verify.Refused:
+			return faultf("The old value still works.")
+		default:
+			return faultf("The new value does not work: %s.", r.clean(or(try.Why, "it was refused")))
+		}
+	}
+	return nil
+}
+
+// until asks until the answer is as wanted or the time for a check is up.
+func (r *Rotator) until(ctx context.Context, ask func() verify.Try, want verify.Answer) (verify.Try, error) {
+	limited, cancel := context.WithTimeout(ctx, r.cfg.Within)
+	defer cancel()
+	for {
+		try := ask()
+		if ctx.Err() != nil {
+			return try, context.Cause(ctx)
+		}
+		if try.Answer == want {
+			return try, nil
+		}
+		select {
+		case <-limited.Done():
+			if ctx.Err() != nil {
+				return try, context.Cause(ctx)
+			}
+			return try, nil
+		case <-time.After(max(r.cfg.Pause, 100*time.Millisecond)):
+		}
+	}
+}
+
+// drain sees who still uses the old value. A routine rotation waits for them; a
+// compromised one says what ending it costs, and does not wait.
+func (r *Rotator) drain(ctx context.Context, s Subject) (Result, error) {
+	e, err := r.escrow(ctx, s)
+	if err != nil {
+		return Result{}, err
+	}
+	usage, known, err := r.usage(ctx, s, e)
+	switch {
+	case err != nil && s.compromised():
+		return Result{Note: r.clean("Who still uses the old value could not be read: " + err.Error() + ".")}, nil
+	case err != nil:
+		return Result{
+			Note: r.clean("Who still uses the old value cannot be read, so it is not retired yet: " + err.Error() + "."),
+			Wait: r.cfg.Now().Add(drainPace),
+		}, nil
+	case !known:
+		return Result{Note: "Nothing tells who still uses the old value."}, nil
+	case !usage.Any():
+		return Result{Note: "Nobody uses the old value any more."}, nil
+	case s.compromised():
+		return Result{Note: r.clean("Ended now at a cost: the old value is still used " + still(usage) + ".")}, nil
+	}
+	return Result{
+		Note: r.clean("The old value is still used " + still(usage) + "; it is retired when nobody does."),
+		Wait: r.cfg.Now().Add(drainPace),
+	}, nil
+}
+
+// usage joins what the issuer and the place's own sources tell; known is false when
+// there is nothing to tell it.
+func (r *Rotator) usage(ctx context.Context, s Subject, e store.Escrow) (all issue.Usage, known bool, err error) {
+	if s.Secret.Procedure.Issued() {
+		issuer, err := r.issuer(s)
+		if err != nil {
+			return all, false, err
+		}
+		all, err = issuer.Usage(ctx, r.order(s, e))
+		switch {
+		case err == nil:
+			known = true
+		case !errors.Is(err, issue.ErrCannotTell):
+			return all, false, err
+		}
+	}
+	if len(s.Place.Usage) == 0 || r.cfg.Checks == nil {
+		return all, known, nil
+	}
+	seen, err := r.cfg.Checks.Usage(ctx, s.Place.Usage, s.Switched)
+	all.Users = append(all.Users, seen.Users...)
+	all.PerMinute += seen.PerMinute
+	return all, true, err
+}
+
+func still(u issue.Usage) string {
+	var parts []string
+	if len(u.Users) > 0 {
+		shown := u.Users
+		if len(shown) > 5 {
+			shown = append(append([]string{}, shown[:5]...), fmt.Sprintf("%d more", len(u.Users)-5))
+		}
+		parts = append(parts, "by "+strings.Join(shown, ", "))
+	}
+	if u.PerMinute > 0 {
+		parts = append(parts, fmt.Sprintf("%.3g times a minute", u.PerMinute))
+	}
+	return strings.Join(parts, ", ")
+}
