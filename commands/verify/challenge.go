@@ -44,12 +44,18 @@ func (p *challenge) Try(ctx context.Context, v secret.Value) Try {
 	if got.status != http.StatusOK {
 		return Try{Worker: got.worker, Why: fmt.Sprintf("it answered %d", got.status)}
 	}
+	return judge(got.body, nonce, v, got.worker)
+}
+
+// judge says what an answer to a challenge shows of v. worker names who gave it where
+// the answer itself does not.
+func judge(body []byte, nonce string, v secret.Value, worker string) Try {
 	var said struct {
 		Proof  string `json:"proof"`
 		Worker string `json:"worker"`
 	}
-	t := Try{Worker: got.worker}
-	if err := json.Unmarshal(got.body, &said); err != nil {
+	t := Try{Worker: worker}
+	if err := json.Unmarshal(body, &said); err != nil {
 		t.Why = "its answer is no proof"
 		return t
 	}
@@ -61,9 +67,8 @@ func (p *challenge) Try(ctx context.Context, v secret.Value) Try {
 		t.Why = "its answer is no proof"
 		return t
 	}
-	want, _ := hex.DecodeString(sign(v, challengePrefix+nonce))
 	t.Answer = Refused
-	if hmac.Equal(proof, want) {
+	if hmac.Equal(proof, mac([]byte(v.Reveal()), challengePrefix+nonce)) {
 		t.Answer = Accepted
 	}
 	return t

@@ -2,10 +2,7 @@ package verify
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -14,8 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"rekey/commands/secret"
 )
 
 const (
@@ -114,11 +109,4 @@ func reason(err error) string {
 		return "its TLS certificate is not trusted"
 	}
 	return "the request did not get through"
-}
-
-// sign answers hex(HMAC-SHA256(v, message)).
-func sign(v secret.Value, message string) string {
-	mac := hmac.New(sha256.New, []byte(v.Reveal()))
-	mac.Write([]byte(message))
-	return hex.EncodeToString(mac.Sum(nil))
 }

@@ -8,8 +8,8 @@ import (
 	"rekey/commands/secret"
 )
 
-// NewSignedRequest asks one instance with the guide's webhook call. rt may be nil for
-// Transport().
+// NewSignedRequest asks one instance with the guide's webhook call, signed as
+// r.Scheme says. rt may be nil for Transport().
 func NewSignedRequest(r secret.SignedRequest, url string, rt http.RoundTripper) Prober {
 	return &signedRequest{asker: newAsker(rt), request: r, url: url}
 }
@@ -21,8 +21,12 @@ type signedRequest struct {
 }
 
 func (p *signedRequest) Try(ctx context.Context, v secret.Value) Try {
+	signature, known := signed(p.request.Scheme, v, p.request.Body)
+	if !known {
+		return Try{Why: "the catalogue names a way of signing that rekey does not know"}
+	}
 	h := http.Header{}
-	h.Set(p.request.Header, sign(v, p.request.Body))
+	h.Set(p.request.Header, signature)
 	if p.request.ContentType != "" {
 		h.Set("Content-Type", p.request.ContentType)
 	}
