@@ -26,8 +26,12 @@ commands/policy:                 commands commands/secret
 commands/secret:                 audit/ledger
 commands/store:                  commands/secret
 commands/store/dotenv:           commands/store commands/secret; sys
-commands/verify:                 commands/secret; sync
+commands/verify:                 commands/reload commands/secret; sync
+commands/checklist:              commands/reload commands/secret commands/verify audit audit/logs audit/sentry; pgx
+commands/usage:                  commands/issue commands/secret commands/verify audit
+commands/sessions:               commands/reload commands/secret audit
 commands/reload:                 ; sys
+commands/issue/command:          commands/issue commands/reload commands/secret commands/verify
 commands/rotate:                 commands commands/store commands/verify commands/reload commands/journal commands/secret audit/ledger; sync
 commands/journal:                audit/ledger
 commands/inspect:                commands commands/secret audit audit/logs audit/sentry; sync
@@ -58,6 +62,7 @@ cmd/drill:                       cmd/internal/app cmd/internal/config cmd/intern
 audit/audittest:                 audit
 audit/ledger/ledgertest:         audit/ledger; pgx sys cmp rapid
 commands/storetest:              commands/store commands/secret; cmp rapid
+commands/issue/issuetest:        commands/issue commands/secret commands/storetest commands/verify
 commands/estatetest:             commands/secret; sys
 bot/bottest:                     ; slack websocket
 `
