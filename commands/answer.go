@@ -15,6 +15,7 @@ const (
 	Denied   Outcome = "denied"   // policy said no; that is in the security log
 	Unusable Outcome = "unusable" // could not be understood or carried out; nothing was started
 	Told     Outcome = "told"     // a question, answered here
+	Asking   Outcome = "asking"   // the person has to confirm: Confirm says what; nothing was started
 )
 
 // Answer is what a request gets at once, before any work is done. Text is always
@@ -30,6 +31,24 @@ type Answer struct {
 	// Runs and Steps answer Verb Status, newest run first.
 	Runs  []ledger.Run
 	Steps map[string][]ledger.Step
+	// Plan answers a dry run, in order.
+	Plan []PlanRow
+	// Confirm is what the person is asked, with Outcome Asking.
+	Confirm *Confirm
+}
+
+// PlanRow is one step of a dry run.
+type PlanRow struct {
+	Secret string   // set where the plan is for several
+	Title  string   // for people: "Publish the new value to api, beside the old one"
+	Would  []string // everything it would touch: files, commands, roles, calls; no value
+}
+
+// Confirm is a question with one way to say yes: Request taken again with Confirmed set.
+type Confirm struct {
+	Request Request
+	Cost    string // what it ends: "120 sessions and 3 password reset links end."
+	Yes     string // the button: "Rotate SECRET_KEY now"
 }
 
 // SecretRow is one secret in one environment, as /rotate list shows it.

@@ -34,6 +34,10 @@ const (
 	Help   Verb = "help"
 	List   Verb = "list"
 	Status Verb = "status"
+	// Rollback takes a run back to the old value.
+	Rollback Verb = "rollback"
+	// Schedule tells what is due when.
+	Schedule Verb = "schedule"
 )
 
 // Mode is how a rotation treats the old value.
@@ -52,10 +56,12 @@ type Request struct {
 	At          time.Time
 	Actor       Actor
 	Verb        Verb
-	Secret      string
+	Secret      string // a secret's name, or a group's; "all" for every secret that can be rotated
 	Environment string
 	Mode        Mode
 	Reason      string        // in the person's words; scrubbed before it is kept
 	Since       time.Duration // audit: how far back; 0 means the default
-	Run         string        // status of one run
+	Run         string        // status or rollback of one run
+	DryRun      bool          // rotate: tell the plan with everything it would touch, and touch nothing
+	Confirmed   bool          // rotate: the person was told what it ends, and wants it
 }

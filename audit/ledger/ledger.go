@@ -248,6 +248,12 @@ type Run struct {
 	EndedAt     time.Time `json:"ended_at,omitzero"`
 }
 
+// Rests reports that nothing is to be done for the run now: it is final, or waits for a
+// later time. A wait that a wish cuts short is over.
+func (r Run) Rests(now time.Time) bool {
+	return r.State.Final() || r.State == Waiting && r.WakeAt.After(now) && r.Asked == ""
+}
+
 // RunFilter narrows Runs; zero fields do not narrow.
 type RunFilter struct {
 	Secret, Environment, Kind string

@@ -114,7 +114,7 @@ func TestACatalogueThatLostSomething(t *testing.T) {
 		"the secret":      {func(w *world) { w.cat.Secrets = nil }, []string{"no longer has the secret " + name, "put it back"}},
 		"the environment": {func(w *world) { w.cat.Environments = nil }, []string{"no longer has the environment production"}},
 		"the place":       {func(w *world) { w.cat.Secrets[0].Places = nil }, []string{"no longer has " + name + " in production"}},
-		"the store":       {func(w *world) { w.cat.Secrets[0].Store = "vault" }, []string{`"vault"`}},
+		"the store":       {func(w *world) { w.cat.Environments[0].Consumers[0].Store = "vault" }, []string{`"vault"`}},
 		"the signing service": {
 			func(w *world) {
 				w.cat.Secrets[0].Places[0].Uses = w.cat.Secrets[0].Places[0].Uses[:1]
@@ -217,7 +217,7 @@ func TestAFolderThatIsGone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.request(nil)
-	if err := os.Remove(w.estate.Location(estatetest.Web)); err != nil {
+	if err := os.Remove(w.estate.EnvFile(estatetest.Web)); err != nil {
 		t.Fatal(err)
 	}
 	run := w.work()

@@ -96,7 +96,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) catalogue() *secret.Catalogue {
 	consumer := func(service string, workers int) secret.Consumer {
 		return secret.Consumer{
-			Name: service, Location: w.estate.Location(service), Reload: w.estate.Reload(service),
+			Name: service, Store: secret.Dotenv, Location: w.estate.EnvFile(service), Reload: w.estate.Reload(service),
 			Health: w.estate.URL(service) + "/api/healthcheck/", Workers: workers,
 		}
 	}
@@ -110,7 +110,7 @@ func (w *world) catalogue() *secret.Catalogue {
 	return &secret.Catalogue{
 		Slack: secret.Slack{Channel: channel}, Environments: []secret.Environment{env},
 		Secrets: []secret.Secret{{
-			Name: name, Procedure: secret.HMACOverlap, Generator: secret.Hex32, Store: "dotenv", Overlap: overlap,
+			Name: name, Procedure: secret.HMACOverlap, Generator: secret.Hex32, Overlap: overlap,
 			Places: []secret.Place{{
 				Environment: "production",
 				Endpoints:   []secret.Endpoint{{Path: "/api/revalidate/", Method: http.MethodPost, Callers: []netip.Prefix{netip.MustParsePrefix(estatetest.HonestNetwork)}}},

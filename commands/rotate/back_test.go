@@ -132,7 +132,7 @@ func TestWhatTheWayBackSays(t *testing.T) {
 		steps   []string
 	}{
 		{"check", false, "Nothing was changed.", nil},
-		{"create", false, "Nothing was changed.", []string{"rollback/finish"}},
+		{"create", false, "No service was changed.", []string{"rollback/finish"}},
 		{"publish/set/api", false, "rekey goes back to the old value.", []string{"rollback/set/api", "rollback/test/api", "rollback/finish"}},
 		{"switch/test/web", false, "rekey goes back to the old value.", []string{"unswitch/set/web", "unswitch/test/web", "rollback/set/api", "rollback/test/api", "rollback/finish"}},
 		{"retire/check", false, "Both values stay valid; nothing more was changed.", nil},

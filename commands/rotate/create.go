@@ -23,7 +23,7 @@ func (r *Rotator) create(ctx context.Context, s Subject) (Result, error) {
 	}
 	kept, err := st.Withdraw(ctx, s.ref(home), s.Run.ID)
 	if err == nil {
-		return r.created(s, kept, "The new value is kept."), nil
+		return r.created(s, kept, made(s)), nil
 	}
 	if !errors.Is(err, store.ErrNotFound) {
 		return Result{}, placeFault(home, err)
@@ -53,7 +53,7 @@ func (r *Rotator) fresh(ctx context.Context, s Subject, current secret.Value) (s
 		if err == nil && fresh.Equal(current) {
 			err = faultf("the generator %s made the present value again: the source of randomness is broken", s.Secret.Generator)
 		}
-		return fresh, "A new value was made with the generator " + string(s.Secret.Generator) + ".", err
+		return fresh, made(s), err
 	}
 	issuer, err := r.issuer(s)
 	if err != nil {
@@ -67,6 +67,17 @@ func (r *Rotator) fresh(ctx context.Context, s Subject, current secret.Value) (s
 		err = r.portable(s, fresh)
 	}
 	return fresh, r.clean(note), err
+}
+
+// made says where a value that is kept has come from.
+func made(s Subject) string {
+	switch {
+	case s.Secret.Procedure.Shared():
+		return "A new value was made with the generator " + string(s.Secret.Generator) + "."
+	case s.Secret.Generator == secret.Supplied && s.Secret.Procedure == secret.SMTPPassword:
+		return "The new value was provided and works."
+	}
+	return "The new value is kept until the run ends."
 }
 
 // keep deposits the values of the run; from then on they survive a crash.
@@ -177,9 +188,11 @@ func (r *Rotator) generate(s Subject) (secret.Value, error) {
 		if err := secret.CheckHMAC(v); err != nil {
 			return v, &Fault{Sentence: fmt.Sprintf("the generator %s is too weak here: %v", s.Secret.Generator, err), Err: err}
 		}
-		err = r.portable(s, v)
-		if err == nil || attempt == 100 {
-			return v, err
+		if err = r.portable(s, v); err == nil {
+			return v, nil
+		}
+		if attempt == 100 {
+			return v, &Fault{Sentence: fmt.Sprintf("the generator %s makes no value that can be held everywhere: %v", s.Secret.Generator, err), Err: err}
 		}
 	}
 }

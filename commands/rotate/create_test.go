@@ -44,7 +44,7 @@ func TestANewValueThatIsNoneIsRefused(t *testing.T) {
 		"a value that a provider makes": {secret.Supplied, endless(present), []string{"made by its provider"}},
 		"an unknown generator":          {"dice", endless(present), []string{`"dice"`}},
 		// Every draw of it begins with a $, which Next.js would expand.
-		"nothing but what cannot be written": {secret.Django, &dollars{}, []string{"makes no value that dotenv can hold", "ambiguous"}},
+		"nothing but what cannot be written": {secret.Django, &dollars{}, []string{"makes no value that can be held everywhere", "ambiguous"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

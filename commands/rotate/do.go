@@ -127,20 +127,27 @@ func (r *Rotator) current(ctx context.Context, s Subject) (current secret.Value,
 			return current, nil, faultf("%s has no value for %s; put the value in use there first", s.consumer(u).Location, u.Variable)
 		}
 		if !current.IsZero() && !states[i].Current.Equal(current) {
-			return current, nil, faultf("%s and %s work with different values of %s; make them agree first", first, u.Consumer, s.Secret.Name)
+			return current, nil, faultf("%s and %s %s different values of %s; make them agree first", first, u.Consumer, manner(u, "sign with", "use"), s.Secret.Name)
 		}
 		current, first = states[i].Current, u.Consumer
 	}
 	for i, u := range s.Place.Uses {
 		have := states[i]
 		if !have.Current.Equal(current) && !have.Previous.Equal(current) {
-			return current, nil, faultf("%s does not hold the value of %s that %s works with; make them agree first", s.consumer(u).Location, s.Secret.Name, first)
+			return current, nil, faultf("%s does not hold the value of %s that %s %s; make them agree first", s.consumer(u).Location, s.Secret.Name, first, manner(u, "signs with", "uses"))
 		}
 		if !have.Previous.IsZero() {
 			leftover = append(leftover, u.Consumer)
 		}
 	}
 	return current, leftover, nil
+}
+
+func manner(u secret.Use, shared, issued string) string {
+	if uses(u) {
+		return issued
+	}
+	return shared
 }
 
 // overlap waits until the secret's overlap has passed since the step began.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -427,7 +428,8 @@ func TestNewNeedsItsParts(t *testing.T) {
 	}
 	w := newWorld(t)
 	s := w.subject("r-1", commands.Compromised)
-	s.Secret.Store = "vault"
+	s.Environment.Consumers = slices.Clone(s.Environment.Consumers)
+	s.Environment.Consumers[0].Store = "vault"
 	w.fails(s, step(t, s, "check"), `"vault"`)
 	if dotenv.Portable(secret.NewValue(oldValue)) != nil {
 		t.Error("the tests' value is not portable")

@@ -199,7 +199,7 @@ func (s *service) at(path string) []string {
 }
 
 func (s *service) consumer() secret.Consumer {
-	return secret.Consumer{Name: s.name, Location: s.envFile(), Reload: s.reload(), Health: s.urls[0] + "/health", Workers: 1}
+	return secret.Consumer{Name: s.name, Store: secret.Dotenv, Location: s.envFile(), Reload: s.reload(), Health: s.urls[0] + "/health", Workers: 1}
 }
 
 func (s *service) use() secret.Use {
@@ -250,7 +250,7 @@ func newWorld(t *testing.T, services ...*service) *world {
 		place.Uses = append(place.Uses, s.use())
 	}
 	w.cat = &secret.Catalogue{Environments: []secret.Environment{env}, Secrets: []secret.Secret{{
-		Name: variable, Procedure: secret.HMACOverlap, Generator: secret.Hex32, Store: "dotenv", Overlap: time.Hour, Places: []secret.Place{place},
+		Name: variable, Procedure: secret.HMACOverlap, Generator: secret.Hex32, Overlap: time.Hour, Places: []secret.Place{place},
 	}}}
 	w.cfg = rotate.Config{
 		Stores: map[string]store.Store{"dotenv": dotenv.New()}, Guard: w.guard, Key: key,

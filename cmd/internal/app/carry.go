@@ -44,12 +44,12 @@ func (a *App) Carry(ctx context.Context, runID string, seen func(ledger.Run, []l
 			last, moved = run.Version, time.Now()
 			seen(run, steps)
 		}
-		if rests(run) {
+		if run.Rests(time.Now()) {
 			if a.working {
 				err = a.drain(ctx, run)
 			}
 			// While people were told, a short overlap may have ended.
-			if err != nil || !a.working || ctx.Err() != nil || rests(run) {
+			if err != nil || !a.working || ctx.Err() != nil || run.Rests(time.Now()) {
 				return run, err
 			}
 		}
@@ -65,12 +65,6 @@ func (a *App) Carry(ctx context.Context, runID string, seen func(ledger.Run, []l
 		case <-tick.C:
 		}
 	}
-}
-
-// rests reports that nothing is to be done for a run now. An overlap that somebody
-// has cut short is over, although the run still waits.
-func rests(run ledger.Run) bool {
-	return run.State.Final() || run.State == ledger.Waiting && run.WakeAt.After(time.Now())
 }
 
 // begin starts the job engine of an App that can work; Close stops it.

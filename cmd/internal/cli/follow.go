@@ -159,7 +159,7 @@ func (c *resumeCmd) Run(s *session) error {
 	}
 	found, worst := false, ExitOK
 	for _, run := range answer.Runs {
-		idle := run.State.Final() || run.State == ledger.Waiting && run.WakeAt.After(time.Now())
+		idle := run.Rests(time.Now())
 		if c.ID == "" && idle {
 			continue
 		}
