@@ -172,47 +172,51 @@ func anyEstate(t *rapid.T) Subject {
 // and the same value.
 func TestNoMomentRefusesAnHonestRequest(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		s := anyEstate(t)
-		steps := Plan(s)
-		failAt := rapid.IntRange(0, len(steps)).Draw(t, "fails at") // len: nothing fails
-		again := rapid.IntRange(0, 12).Draw(t, "fails again after") // on the way back
-		askAt := rapid.IntRange(0, 2*len(steps)).Draw(t, "somebody asks to go back at")
-		leakAt := rapid.IntRange(0, 2*len(steps)).Draw(t, "known to be compromised at")
-		m := newModel(s)
-		asked := false
-		for i := 0; i < len(steps); i++ {
-			if i == leakAt && s.Run.Mode == "routine" {
-				s.Run.Mode = "compromised"
-				steps = append(steps, Escalated(s, steps)...)
-			}
-			if i >= askAt && !asked && !slices.ContainsFunc(steps[:i], OnTheWayBack) {
-				asked = true
-				if way, err := Return(s, steps); err == nil {
-					steps = take(steps, way)
-				}
-			}
-			if steps[i].State == ledger.StepSkipped {
-				continue
-			}
-			steps[i].State = ledger.StepDone
-			if i == failAt || (failAt < i && i == failAt+again && OnTheWayBack(steps[i])) {
-				if rapid.Bool().Draw(t, "after the act") {
-					if err := m.do(steps[i]); err != nil {
-						t.Fatal(err)
-					}
-				}
-				steps[i].State = ledger.StepFailed
-				steps = take(steps, Back(s, steps, steps[i], m.serving(t)))
-			} else if err := m.do(steps[i]); err != nil {
-				t.Fatal(err)
-			}
-			if err := m.honest(); err != nil {
-				t.Fatalf("after %s of %v: %v", steps[i].Key, keys(steps), err)
+	for range 40 { // a way back asked for in one of the last steps is drawn rarely
+		rapid.Check(t, noMomentRefuses)
+	}
+}
+
+func noMomentRefuses(t *rapid.T) {
+	s := anyEstate(t)
+	steps := Plan(s)
+	failAt := rapid.IntRange(0, len(steps)).Draw(t, "fails at") // len: nothing fails
+	again := rapid.IntRange(0, 12).Draw(t, "fails again after") // on the way back
+	askAt := rapid.IntRange(0, 2*len(steps)).Draw(t, "somebody asks to go back at")
+	leakAt := rapid.IntRange(0, 2*len(steps)).Draw(t, "known to be compromised at")
+	m := newModel(s)
+	asked := false
+	for i := 0; i < len(steps); i++ {
+		if i == leakAt && s.Run.Mode == "routine" {
+			s.Run.Mode = "compromised"
+			steps = append(steps, Escalated(s, steps)...)
+		}
+		if i >= askAt && !asked && !slices.ContainsFunc(steps[:i], OnTheWayBack) {
+			asked = true
+			if way, err := Return(s, steps); err == nil {
+				steps = take(steps, way)
 			}
 		}
-		m.mustHaveSettled(t, steps, Outcome(steps))
-	})
+		if steps[i].State == ledger.StepSkipped {
+			continue
+		}
+		steps[i].State = ledger.StepDone
+		if i == failAt || (failAt < i && i == failAt+again && OnTheWayBack(steps[i])) {
+			if rapid.Bool().Draw(t, "after the act") {
+				if err := m.do(steps[i]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			steps[i].State = ledger.StepFailed
+			steps = take(steps, Back(s, steps, steps[i], m.serving(t)))
+		} else if err := m.do(steps[i]); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.honest(); err != nil {
+			t.Fatalf("after %s of %v: %v", steps[i].Key, keys(steps), err)
+		}
+	}
+	m.mustHaveSettled(t, steps, Outcome(steps))
 }
 
 // serving is what a step that failed would say of the estate: where the new value is

@@ -22,22 +22,22 @@ func (a *App) learn(ctx context.Context) error {
 	}
 	var live []ledger.Fingerprint
 	for _, s := range a.cfg.Catalogue.Secrets {
-		st, ok := a.stores[s.Store]
-		if !ok {
-			continue
-		}
 		for _, p := range s.Places {
-			live = append(live, a.readPlace(ctx, st, s, p)...)
+			live = append(live, a.readPlace(ctx, s, p)...)
 		}
 	}
 	a.guard.Add(live)
 	return nil
 }
 
-func (a *App) readPlace(ctx context.Context, st store.Store, s secret.Secret, p secret.Place) []ledger.Fingerprint {
+func (a *App) readPlace(ctx context.Context, s secret.Secret, p secret.Place) []ledger.Fingerprint {
 	var out []ledger.Fingerprint
 	for _, u := range p.Uses {
 		c, ok := a.cfg.Catalogue.Consumer(p.Environment, u.Consumer)
+		if !ok {
+			continue
+		}
+		st, ok := a.stores[c.Store]
 		if !ok {
 			continue
 		}
