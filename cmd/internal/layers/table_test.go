@@ -31,6 +31,7 @@ commands/checklist:              commands/reload commands/secret commands/verify
 commands/usage:                  commands/issue commands/secret commands/verify audit
 commands/sessions:               commands/reload commands/secret audit
 commands/reload:                 ; sys
+commands/issue/smtp:             commands/issue commands/secret commands/verify; mail
 commands/issue/command:          commands/issue commands/reload commands/secret commands/verify
 commands/rotate:                 commands commands/store commands/verify commands/reload commands/journal commands/secret audit/ledger; sync
 commands/journal:                audit/ledger
@@ -62,6 +63,7 @@ cmd/drill:                       cmd/internal/app cmd/internal/config cmd/intern
 audit/audittest:                 audit
 audit/ledger/ledgertest:         audit/ledger; pgx sys cmp rapid
 commands/storetest:              commands/store commands/secret; cmp rapid
+commands/issue/smtp/smtptest:    commands/secret; smtpd
 commands/issue/issuetest:        commands/issue commands/secret commands/storetest commands/verify
 commands/estatetest:             commands/secret; sys
 bot/bottest:                     ; slack websocket
@@ -73,12 +75,14 @@ var modules = map[string][]string{
 	"goleak":    {"go.uber.org/goleak"},
 	"goose":     {"github.com/pressly/goose/v3"},
 	"kong":      {"github.com/alecthomas/kong"},
+	"mail":      {"github.com/wneessen/go-mail"},
 	"pagerduty": {"github.com/PagerDuty/go-pagerduty"},
 	"pgx":       {"github.com/jackc/pgx/v5"},
 	"rapid":     {"pgregory.net/rapid"},
 	"river":     {"github.com/riverqueue/river"},
 	"sentry":    {"github.com/getsentry/sentry-go"},
 	"slack":     {"github.com/slack-go/slack"},
+	"smtpd":     {"github.com/emersion/go-smtp", "github.com/emersion/go-sasl"},
 	"sqlite":    {"modernc.org/sqlite"},
 	"sync":      {"golang.org/x/sync"},
 	"sys":       {"golang.org/x/sys"},
@@ -95,7 +99,7 @@ var alone = map[string]string{
 }
 
 // onlyTests are modules for tests and for the packages that serve them.
-var onlyTests = []string{"cmp", "goleak", "rapid", "testing"}
+var onlyTests = []string{"cmp", "goleak", "rapid", "smtpd", "testing"}
 
 // order is the direction: a package may import from its own layer and from those
 // before it.
