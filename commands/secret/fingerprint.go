@@ -30,7 +30,8 @@ const (
 
 // Fingerprints answers what recognises v in outgoing text: as it is, and as hex,
 // base64 (wherever in a larger text), percent-encoded, and escaped for JSON, HTML,
-// shells and env files. A value shorter than MinFingerprint has none.
+// shells and env files. Of a URL it is the credentials. A value shorter than
+// MinFingerprint has none.
 //
 // MAC is HMAC-SHA256 under a key derived from key; Roll is 24 bits of a keyed
 // rolling hash. Neither helps anybody who lacks the key. key is rekey's root key,
@@ -43,19 +44,25 @@ func Fingerprints(key Key, name, environment, role string, v Value) []ledger.Fin
 	p := newPrinter(key)
 	var out []ledger.Fingerprint
 	seen := map[string]bool{}
-	for _, f := range forms(v.Reveal()) {
-		for i, b := range blocks(f.text) {
-			if seen[b] {
-				continue
+	for n, kernel := range kernels(v.Reveal()) {
+		part := ""
+		if n > 0 {
+			part = "part" + strconv.Itoa(n) + "/"
+		}
+		for _, f := range forms(kernel) {
+			for i, b := range blocks(f.text) {
+				if seen[b] {
+					continue
+				}
+				seen[b] = true
+				out = append(out, ledger.Fingerprint{
+					Secret: name, Environment: environment, Role: role,
+					Form:   part + f.name + "/" + strconv.Itoa(i),
+					Length: len(b),
+					Roll:   p.roll([]byte(b)),
+					MAC:    p.mac([]byte(b)),
+				})
 			}
-			seen[b] = true
-			out = append(out, ledger.Fingerprint{
-				Secret: name, Environment: environment, Role: role,
-				Form:   f.name + "/" + strconv.Itoa(i),
-				Length: len(b),
-				Roll:   p.roll([]byte(b)),
-				MAC:    p.mac([]byte(b)),
-			})
 		}
 	}
 	return out
