@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,8 +18,19 @@ const maxBody = 20 << 20 // Relay's limit for a compressed envelope
 
 func (s *Sentry) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/0/organizations/{org}/issues/{$}", s.api("event:read", s.listIssues))
-	mux.HandleFunc("GET /api/0/projects/{org}/{project}/{$}", s.api("project:read", s.showProject))
+	const project = "/api/0/projects/{org}/{project}/"
+	const key = project + "keys/{key}/"
+	read, write := []string{"project:read", "project:write", "project:admin"}, []string{"project:write", "project:admin"}
+	mux.HandleFunc("GET /api/0/{$}", s.index)
+	mux.HandleFunc("GET /api/0/organizations/{org}/issues/{$}", s.api(s.listIssues, "event:read"))
+	mux.HandleFunc("GET "+project+"{$}", s.api(s.showProject, read...))
+	mux.HandleFunc("GET "+project+"events/{event}/{$}", s.api(s.showEvent, "event:read"))
+	mux.HandleFunc("GET "+project+"keys/{$}", s.api(s.listKeys, read...))
+	mux.HandleFunc("POST "+project+"keys/{$}", s.api(s.createKey, write...))
+	mux.HandleFunc("GET "+key+"{$}", s.api(s.withKey(s.showKey), read...))
+	mux.HandleFunc("PUT "+key+"{$}", s.api(s.withKey(s.updateKey), write...))
+	mux.HandleFunc("DELETE "+key+"{$}", s.api(s.withKey(s.deleteKey), "project:admin"))
+	mux.HandleFunc("GET "+key+"stats/{$}", s.api(s.withKey(s.keyStats), read...))
 	mux.HandleFunc("POST /api/{project}/envelope/{$}", s.takeEnvelope)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		detail(w, http.StatusNotFound, "The requested resource does not exist")
@@ -39,6 +52,10 @@ func (s *Sentry) record(next http.Handler) http.Handler {
 		behaviour, limited, retry := s.behaviour, s.limited > 0, s.retry
 		if limited {
 			s.limited--
+		}
+		lost := s.lost == r.Method && !limited
+		if lost {
+			s.lost = ""
 		}
 		s.mu.Unlock()
 		if err != nil {
@@ -68,11 +85,21 @@ func (s *Sentry) record(next http.Handler) http.Handler {
 		case !strings.HasSuffix(r.URL.Path, "/"):
 			// ServeMux would redirect; Sentry's paths end with a slash or do not exist.
 			detail(w, http.StatusNotFound, "The requested resource does not exist")
+		case lost:
+			next.ServeHTTP(&nowhere{header: http.Header{}}, r)
+			panic(http.ErrAbortHandler) // the server cuts the connection
 		default:
 			next.ServeHTTP(w, r)
 		}
 	})
 }
+
+// nowhere takes an answer that nobody will see.
+type nowhere struct{ header http.Header }
+
+func (n *nowhere) Header() http.Header         { return n.header }
+func (n *nowhere) Write(b []byte) (int, error) { return len(b), nil }
+func (n *nowhere) WriteHeader(int)             {}
 
 // readBody reads a body and undoes its compression.
 func readBody(r *http.Request) ([]byte, error) {
@@ -92,13 +119,13 @@ func readBody(r *http.Request) ([]byte, error) {
 }
 
 // api checks token and scope as Sentry does: 401 without a valid token, 403 where
-// the token lacks the scope.
-func (s *Sentry) api(scope string, next http.HandlerFunc) http.HandlerFunc {
+// the token has none of the scopes.
+func (s *Sentry) api(next http.HandlerFunc, scopes ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		kind, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		s.mu.Lock()
 		valid := kind == "Bearer" && token == s.token && s.behaviour != Revoked
-		granted := s.scopes[scope]
+		granted := slices.ContainsFunc(scopes, func(scope string) bool { return s.scopes[scope] })
 		s.mu.Unlock()
 		switch {
 		case r.Header.Get("Authorization") == "":
@@ -107,7 +134,7 @@ func (s *Sentry) api(scope string, next http.HandlerFunc) http.HandlerFunc {
 			detail(w, http.StatusUnauthorized, "Invalid token")
 		case !granted:
 			detail(w, http.StatusForbidden, "You do not have permission to perform this action.")
-		case r.PathValue("org") != s.Org:
+		case r.PathValue("org") != s.Org, !s.isProject(r.PathValue("project")):
 			detail(w, http.StatusNotFound, "The requested resource does not exist")
 		default:
 			next(w, r)
@@ -115,48 +142,31 @@ func (s *Sentry) api(scope string, next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-func (s *Sentry) showProject(w http.ResponseWriter, r *http.Request) {
-	if p := r.PathValue("project"); p != s.Project && p != s.ProjectID {
-		detail(w, http.StatusNotFound, "The requested resource does not exist")
-		return
-	}
+// isProject reports whether a path names the project, or none.
+func (s *Sentry) isProject(name string) bool {
+	return name == "" || name == s.Project || name == s.ProjectID
+}
+
+func (s *Sentry) showProject(w http.ResponseWriter, _ *http.Request) {
 	answer(w, map[string]string{"id": s.ProjectID, "slug": s.Project, "name": s.Project})
 }
 
-// takeEnvelope is Relay's ingest endpoint. The key comes in X-Sentry-Auth; the body
-// is JSON lines, of which the first, the header, must be an object.
-func (s *Sentry) takeEnvelope(w http.ResponseWriter, r *http.Request) {
-	auth := r.Header.Get("X-Sentry-Auth")
-	if !strings.HasPrefix(auth, "Sentry ") {
-		detail(w, http.StatusUnauthorized, "missing authorization information")
-		return
-	}
-	fields := map[string]string{}
-	for _, field := range strings.Split(strings.TrimPrefix(auth, "Sentry "), ",") {
-		name, value, _ := strings.Cut(strings.TrimSpace(field), "=")
-		fields[name] = value
-	}
-	if fields["sentry_key"] != s.key || r.PathValue("project") != s.ProjectID {
-		detail(w, http.StatusForbidden, "event submission rejected with_reason: ProjectId")
-		return
-	}
-	if fields["sentry_version"] != "7" {
-		detail(w, http.StatusBadRequest, "unsupported protocol version")
-		return
-	}
-	body, err := io.ReadAll(r.Body)
-	head, _, _ := bytes.Cut(body, []byte("\n"))
-	var header struct {
-		EventID string `json:"event_id"`
-	}
-	if err != nil || json.Unmarshal(head, &header) != nil {
-		detail(w, http.StatusBadRequest, "bad envelope header")
-		return
-	}
+// index answers GET /api/0/, which anybody may ask: who is asking, with which scopes.
+func (s *Sentry) index(w http.ResponseWriter, r *http.Request) {
+	header := r.Header.Get("Authorization")
 	s.mu.Lock()
-	s.envelopes = append(s.envelopes, Envelope{ProjectID: r.PathValue("project"), Body: body})
+	known := header == "Bearer "+s.token && s.behaviour != Revoked
+	scopes := slices.Sorted(maps.Keys(s.scopes))
 	s.mu.Unlock()
-	answer(w, map[string]string{"id": header.EventID})
+	var auth any
+	switch {
+	case known:
+		auth = map[string]any{"scopes": scopes}
+	case header != "":
+		detail(w, http.StatusUnauthorized, "Invalid token")
+		return
+	}
+	answer(w, map[string]any{"version": "0", "auth": auth, "user": nil})
 }
 
 func detail(w http.ResponseWriter, status int, text string) {

@@ -5,7 +5,10 @@
 //
 // Rules: https://docs.sentry.io/api/events/list-an-organizations-issues/,
 // https://docs.sentry.io/api/auth/, https://docs.sentry.io/api/pagination/,
-// https://docs.sentry.io/api/ratelimits/, https://develop.sentry.dev/sdk/foundations/transport/envelopes/.
+// https://docs.sentry.io/api/ratelimits/, https://docs.sentry.io/api/projects/ (client
+// keys), https://develop.sentry.dev/sdk/foundations/transport/envelopes/. Key statistics
+// and the limits of names are as in the endpoints' own code (getsentry/sentry), what
+// ingestion answers to a bad key as in getsentry/relay.
 package audittest
 
 import (
@@ -26,10 +29,10 @@ type Sentry struct {
 	Project   string // slug of the one project
 	ProjectID string // its number
 
-	token, key string
-	server     *http.Server
-	listener   net.Listener
-	stop       context.CancelFunc // ends requests that Behave slows down
+	token    string
+	server   *http.Server
+	listener net.Listener
+	stop     context.CancelFunc // ends requests that Behave slows down
 
 	mu        sync.Mutex
 	issues    []Issue
@@ -40,6 +43,15 @@ type Sentry struct {
 	traffic   [][]byte
 	envelopes []Envelope
 	requests  []string
+	lost      string // method of a request whose answer is to be lost
+	keys      []ClientKey
+	used      map[string]map[int64]int // events by key and hour
+	events    []event
+	delay     int             // look-ups a new event is hidden from
+	lagging   int             // envelopes still to be judged by cached
+	cached    map[string]bool // keys as ingestion knows them while it lags
+	full      int             // envelopes still to be answered 429
+	fullFor   time.Duration
 }
 
 // Issue is an issue as a test or the drill plants it.
@@ -53,11 +65,13 @@ type Issue struct {
 	FirstSeen time.Time // zero: LastSeen
 	LastSeen  time.Time // zero: now
 	Resolved  bool      // hidden from the default query
+	group     string    // what events of one issue have in common; "" for a planted one
 }
 
 // Envelope is what an SDK posted.
 type Envelope struct {
 	ProjectID string
+	Key       string // the public key it came with
 	Body      []byte // decompressed
 }
 
@@ -74,7 +88,7 @@ const (
 )
 
 // StartSentry starts a stand-in on a free loopback port with one organization, one
-// project and one token that may read both.
+// project with one client key and one token that may read; Grant lets it do more.
 func StartSentry() (*Sentry, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -84,10 +98,12 @@ func StartSentry() (*Sentry, error) {
 	s := &Sentry{
 		Org: "leather", Project: "leather-api", ProjectID: "4501",
 		// Organization tokens begin with sntrys_, personal ones with sntryu_.
-		token: "sntryu_" + random(32), key: random(16),
+		token:    "sntryu_" + random(32),
 		listener: listener, stop: stop,
 		scopes: map[string]bool{"event:read": true, "project:read": true},
+		used:   map[string]map[int64]int{},
 	}
+	s.AddKey("Default")
 	s.server = &http.Server{
 		Handler: s.routes(), ReadHeaderTimeout: 10 * time.Second,
 		BaseContext: func(net.Listener) context.Context { return ctx },
@@ -106,10 +122,8 @@ func random(n int) string {
 // URL is what a client is configured with.
 func (s *Sentry) URL() string { return "http://" + s.listener.Addr().String() }
 
-// DSN is what an SDK is configured with.
-func (s *Sentry) DSN() string {
-	return "http://" + s.key + "@" + s.listener.Addr().String() + "/" + s.ProjectID
-}
+// DSN is what an SDK is configured with: the DSN of the project's oldest key.
+func (s *Sentry) DSN() string { return s.DSNOf(s.Keys()[0], false) }
 
 // Token is the API token.
 func (s *Sentry) Token() string { return s.token }
@@ -152,6 +166,14 @@ func (s *Sentry) Limit(n int, retry time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.limited, s.retry = n, retry
+}
+
+// LoseAnswer does the next request of this method and then cuts the connection, so that
+// whoever asked cannot know.
+func (s *Sentry) LoseAnswer(method string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost = method
 }
 
 // Grant replaces the scopes of the token.

@@ -68,7 +68,8 @@ func TestRules(t *testing.T) {
 		{"a wrong cursor", "GET", issues + "?cursor=x", nil, 400},
 		{"the project", "GET", "/api/0/projects/leather/leather-api/", nil, 200},
 		{"an envelope without a key", "POST", "/api/4501/envelope/", nil, 401},
-		{"an envelope with a wrong key", "POST", "/api/4501/envelope/", map[string]string{"X-Sentry-Auth": "Sentry sentry_version=7, sentry_key=x"}, 403},
+		{"an envelope with a wrong key", "POST", "/api/4501/envelope/", map[string]string{"X-Sentry-Auth": "Sentry sentry_version=7, sentry_key=" + strings.Repeat("0f", 16)}, 403},
+		{"an envelope with what cannot be a key", "POST", "/api/4501/envelope/", map[string]string{"X-Sentry-Auth": "Sentry sentry_version=7, sentry_key=x"}, 400},
 	}
 	s := start(t)
 	for _, tt := range tests {

@@ -3,9 +3,8 @@
 // report, with what it says of the endpoints, the addresses and the signature in
 // front, and with a plain sentence where it could not be had.
 //
-// Protocol: https://docs.sentry.io/api/events/list-an-organizations-issues/,
-// https://docs.sentry.io/api/pagination/, https://docs.sentry.io/api/ratelimits/.
-// Only GET requests are made; a token with event:read and project:read is enough.
+// Protocol: https://docs.sentry.io/api/events/list-an-organizations-issues/; package
+// api speaks it. Only GET requests are made; a token with event:read and project:read is enough.
 package sentry
 
 import (
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"rekey/audit"
+	"rekey/audit/sentry/api"
 )
 
 // Config says what to ask and with which token.
@@ -41,24 +41,18 @@ type Config struct {
 
 // Client asks one project. It is safe for concurrent use.
 type Client struct {
-	cfg  Config
-	base *url.URL
+	cfg Config
+	api *api.Client
 }
 
 // New checks the configuration. It makes no request.
 func New(cfg Config) (*Client, error) {
-	base, err := url.Parse(cfg.URL)
-	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" || base.User != nil {
-		return nil, errors.New("sentry: the URL must be like https://sentry.io, without a user")
+	asks, err := api.New(api.Config{URL: cfg.URL, Token: cfg.Token, HTTPClient: cfg.HTTPClient, Now: cfg.Now})
+	if err != nil {
+		return nil, err
 	}
 	if cfg.Organization == "" || cfg.Project == "" {
 		return nil, errors.New("sentry: an organization and a project are needed")
-	}
-	if cfg.Token == nil {
-		return nil, errors.New("sentry: a token is needed")
-	}
-	if cfg.HTTPClient == nil {
-		cfg.HTTPClient = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	}
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = 20 * time.Second
@@ -69,7 +63,7 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Client{cfg: cfg, base: base}, nil
+	return &Client{cfg: cfg, api: asks}, nil
 }
 
 // Source is how gaps and lists of what was read call this evidence.
@@ -135,10 +129,9 @@ func (c *Client) projectID(ctx context.Context) (string, error) {
 	var project struct {
 		ID string `json:"id"`
 	}
-	_, err := c.get(ctx, c.base.JoinPath("api/0/projects", c.cfg.Organization, c.cfg.Project, "/"), &project)
-	var refused *refusal
+	_, err := c.api.Do(ctx, api.Call{Path: []string{"projects", c.cfg.Organization, c.cfg.Project}}, &project)
 	switch {
-	case errors.As(err, &refused) && refused.status == http.StatusForbidden:
+	case api.Status(err) == http.StatusForbidden:
 		return c.cfg.Project, nil
 	case err != nil:
 		return "", err
@@ -150,39 +143,10 @@ func (c *Client) projectID(ctx context.Context) (string, error) {
 
 // page reads one page of issues and the cursor of the next, "" after the last.
 func (c *Client) page(ctx context.Context, query url.Values) ([]wireIssue, string, error) {
-	u := c.base.JoinPath("api/0/organizations", c.cfg.Organization, "issues", "/")
-	u.RawQuery = query.Encode()
 	var list []wireIssue
-	header, err := c.get(ctx, u, &list)
+	header, err := c.api.Do(ctx, api.Call{Path: []string{"organizations", c.cfg.Organization, "issues"}, Query: query}, &list)
 	if err != nil {
 		return nil, "", err
 	}
-	return list, nextCursor(header), nil
-}
-
-// nextCursor reads the Link header. Only the cursor is taken from it: following
-// its address would let an answer say where the token is sent.
-//
-//	<https://…/issues/?&cursor=0:100:0>; rel="next"; results="true"; cursor="0:100:0"
-func nextCursor(header http.Header) string {
-	for _, link := range strings.Split(strings.Join(header.Values("Link"), ","), ",") {
-		var next, results bool
-		var cursor string
-		for _, part := range strings.Split(link, ";") {
-			name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
-			value = strings.Trim(value, `"`)
-			switch name {
-			case "rel":
-				next = value == "next"
-			case "results":
-				results = value == "true"
-			case "cursor":
-				cursor = value
-			}
-		}
-		if next && results {
-			return cursor
-		}
-	}
-	return ""
+	return list, api.NextCursor(header), nil
 }
