@@ -14,7 +14,8 @@ const table = `
 # audit: what happened.
 audit:
 audit/logs:                      audit
-audit/sentry:                    audit
+audit/sentry:                    audit audit/sentry/api
+audit/sentry/api:
 audit/ledger:                    audit
 audit/ledger/internal/sqlstore:  audit/ledger
 audit/ledger/postgres:           audit/ledger audit/ledger/internal/sqlstore; pgx goose
@@ -26,11 +27,16 @@ commands/policy:                 commands commands/secret
 commands/secret:                 audit/ledger
 commands/store:                  commands/secret
 commands/store/dotenv:           commands/store commands/secret; sys
+commands/store/aws:              commands/store commands/store/aws/document commands/secret; aws
+commands/store/aws/document:     commands/store commands/secret
+commands/store/vault:            commands/store commands/secret; vault
 commands/verify:                 commands/reload commands/secret; sync
 commands/checklist:              commands/reload commands/secret commands/verify audit audit/logs audit/sentry; pgx
 commands/usage:                  commands/issue commands/secret commands/verify audit
 commands/sessions:               commands/reload commands/secret audit
 commands/reload:                 ; sys
+commands/reload/traps:           commands/secret commands/reload
+commands/issue/sentrykey:        commands/issue commands/verify commands/secret audit audit/sentry audit/sentry/api; sentry
 commands/issue/smtp:             commands/issue commands/secret commands/verify; mail
 commands/issue/command:          commands/issue commands/reload commands/secret commands/verify
 commands/rotate:                 commands commands/store commands/verify commands/reload commands/journal commands/secret audit/ledger; sync
@@ -60,6 +66,8 @@ cmd/internal/rehearsal:          cmd/internal/app cmd/internal/config bot/... co
 cmd/drill:                       cmd/internal/app cmd/internal/config cmd/internal/rehearsal bot/... commands/... audit/...; kong sync sys
 
 # Services in a process, for tests and for cmd/drill. Never for cmd/rekey.
+commands/store/vault/vaulttest:
+commands/store/aws/awstest:
 audit/audittest:                 audit
 audit/ledger/ledgertest:         audit/ledger; pgx sys cmp rapid
 commands/storetest:              commands/store commands/secret; cmp rapid
@@ -71,10 +79,12 @@ bot/bottest:                     ; slack websocket
 
 // modules are the short names of other modules in the table.
 var modules = map[string][]string{
+	"aws":       {"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"},
 	"cmp":       {"github.com/google/go-cmp"},
 	"goleak":    {"go.uber.org/goleak"},
 	"goose":     {"github.com/pressly/goose/v3"},
 	"kong":      {"github.com/alecthomas/kong"},
+	"lambda":    {"github.com/aws/aws-lambda-go"},
 	"mail":      {"github.com/wneessen/go-mail"},
 	"pagerduty": {"github.com/PagerDuty/go-pagerduty"},
 	"pgx":       {"github.com/jackc/pgx/v5"},
@@ -87,6 +97,7 @@ var modules = map[string][]string{
 	"sync":      {"golang.org/x/sync"},
 	"sys":       {"golang.org/x/sys"},
 	"testing":   {"github.com/rogpeppe/go-internal"},
+	"vault":     {"github.com/hashicorp/vault/api"},
 	"websocket": {"github.com/coder/websocket"},
 	"yaml":      {"github.com/goccy/go-yaml"},
 }
@@ -94,6 +105,7 @@ var modules = map[string][]string{
 // alone are modules that exactly one package may import, tests included: what
 // they do has one home. The others are limited by the rows above.
 var alone = map[string]string{
+	"vault": "commands/store/vault",
 	"river": "commands/jobs",
 	"goose": "audit/ledger",
 }
