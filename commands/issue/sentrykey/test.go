@@ -77,8 +77,13 @@ func (i *Issuer) Test(ctx context.Context, o issue.Order, v secret.Value) verify
 func (i *Issuer) arrived(ctx context.Context, d *desk, id string, patience time.Duration) verify.Try {
 	until := time.Now().Add(patience)
 	for pause := firstPoll; ; pause = min(2*pause, lastPoll) {
-		_, err := d.reads(ctx, "read an event", nil, nil, "events", id)
+		var seen struct {
+			ID string `json:"eventID"`
+		}
+		_, err := d.reads(ctx, "read an event", &seen, nil, "events", id)
 		switch {
+		case err == nil && seen.ID != id:
+			return verify.Try{Why: "ingestion took the test event, but what answers for it is not Sentry's API"}
 		case err == nil:
 			return verify.Try{Answer: verify.Accepted}
 		case status(err) != http.StatusNotFound:
