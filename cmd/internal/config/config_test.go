@@ -100,8 +100,8 @@ func TestExampleIsTheGuide(t *testing.T) {
 		{"ANALYTICS_SECRET", "https://api.example.com/api/track-view/", `{"slug":"test"}`},
 	} {
 		s, _ := cat.Secret(want.name)
-		if s.Procedure != secret.HMACOverlap || s.Generator != secret.Hex32 || s.Overlap != 24*time.Hour || s.Store != "dotenv" {
-			t.Errorf("%s: %s, %s, %s, %s", want.name, s.Procedure, s.Generator, s.Overlap, s.Store)
+		if s.Procedure != secret.HMACOverlap || s.Generator != secret.Hex32 || s.Overlap != 24*time.Hour {
+			t.Errorf("%s: %s, %s, %s", want.name, s.Procedure, s.Generator, s.Overlap)
 		}
 		p, ok := cat.Place(want.name, "")
 		if !ok || len(p.Uses) != 2 {
@@ -111,7 +111,7 @@ func TestExampleIsTheGuide(t *testing.T) {
 			{
 				Consumer: "django", Variable: want.name, Previous: want.name + "_OLD", Role: secret.Accepts,
 				Proof: secret.Proof{Request: &secret.SignedRequest{
-					URLs: []string{want.url}, Method: "POST", Body: want.body, Header: "X-Signature", ContentType: "application/json",
+					URLs: []string{want.url}, Method: "POST", Body: want.body, Header: "X-Signature", ContentType: "application/json", Scheme: secret.HMACHex,
 				}},
 			},
 			{

@@ -42,14 +42,31 @@ func (d *document) logFile(path string, at ast.Node, where string) {
 }
 
 // command checks a program that is named by its whole path.
-func (d *document) command(path string, at ast.Node, where string) {
+func (d *document) command(path string, at ast.Node, key, where string) {
 	info, err := os.Stat(d.files.at(path))
 	switch {
 	case err != nil:
-		d.fault(at, fmt.Sprintf("the reload command %s of %s %s", shownPath(path), where, trouble(err, "")), "write the path of a program on this machine")
+		d.fault(at, fmt.Sprintf("the %s command %s of %s %s", key, shownPath(path), where, trouble(err, "")), "write the path of a program on this machine")
 	case info.IsDir() || info.Mode().Perm()&0o111 == 0:
-		d.fault(at, fmt.Sprintf("the reload command %s of %s is no program", shownPath(path), where), "write the path of a program, or make it executable")
+		d.fault(at, fmt.Sprintf("the %s command %s of %s is no program", key, shownPath(path), where), "write the path of a program, or make it executable")
 	}
+}
+
+// sourceFile checks a file that holds a credential: others must not read it.
+func (d *document) sourceFile(path string, at ast.Node, where string) {
+	d.regular(path, at, "file", where, "put the value there, readable by rekey's user alone")
+	if info, err := os.Stat(d.files.at(path)); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o027 != 0 {
+		d.fault(at, fmt.Sprintf("\"file\" of %s: others than rekey's user may read or write %s", where, shownPath(path)), "chmod 0400 it, and give it to rekey's user")
+	}
+}
+
+// certificates checks a file of certificates.
+func (d *document) certificates(o *object) string {
+	path := o.path("ca_file")
+	if path != "" {
+		d.regular(path, o.blame("ca_file"), "ca_file", o.where, "put the certificates there, or take it out to trust the system's alone")
+	}
+	return path
 }
 
 func (d *document) regular(path string, at ast.Node, key, where, hint string) {

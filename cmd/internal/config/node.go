@@ -19,7 +19,8 @@ type document struct {
 	files   files
 	faults  []Fault
 	anchors map[string]ast.Node
-	uses    map[string]string // env file and variable → who uses it
+	cat     *secret.Catalogue // what was read so far
+	claims  map[string]claim  // place and variable → who uses it
 }
 
 func (d *document) fault(at ast.Node, message, hint string) {
@@ -117,11 +118,20 @@ func (o *object) add(v *ast.MappingValueNode, known []string) {
 	o.entries = append(o.entries, e)
 }
 
+// gone are keys of earlier versions, and what took their place.
+var gone = map[string]string{
+	"secret store": "take it out; where a value lives is said of its consumers: env_file, or store and location",
+}
+
 func (o *object) unknown(v *ast.MappingValueNode, name string, known []string) {
 	if o.d.tokenEntry(v) {
 		return // noTokens says it better
 	}
 	hint := "the keys here are " + strings.Join(known, ", ")
+	if kind, _, _ := strings.Cut(o.where, " "); gone[kind+" "+name] != "" {
+		o.d.fault(v.Key, fmt.Sprintf("%s has a %s, which is no longer its own", o.where, quoted(name)), gone[kind+" "+name])
+		return
+	}
 	if near := secret.Nearest(name, known); near != "" {
 		hint = fmt.Sprintf("write %q", near)
 	}
