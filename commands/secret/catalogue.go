@@ -45,7 +45,7 @@ type Consumer struct {
 	// PIDFile is the absolute path of a file with the main process's number, by which
 	// traps of reloading are found; "" where there is none, or the reload command tells.
 	PIDFile string
-	Health        string // URL that answers 200 when the service is well; "" for none
+	Health  string // URL that answers 200 when the service is well; "" for none
 	// Workers is how many processes answer behind one address; 0 when unknown.
 	// Where answers name their worker, all of them must have agreed.
 	Workers int
