@@ -42,6 +42,9 @@ func (s *Store) Sweep(ctx context.Context, ref store.Ref, run string, fenceNumbe
 			return err
 		}
 	}
+	if version := at[pageLabel]; version != "" { // somebody died over a copy
+		return s.remove(ctx, ref, pageLabel, version)
+	}
 	return nil
 }
 
