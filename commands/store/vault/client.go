@@ -144,7 +144,10 @@ func (s *Store) send(ctx context.Context, verb, path string, query url.Values, b
 	if path == sealStatus {
 		client = s.above
 	}
-	logical := client.WithRequestCallbacks(func(r *api.Request) { r.ClientToken = token.Reveal() }).Logical()
+	logical := client.WithRequestCallbacks(func(r *api.Request) {
+		r.ClientToken = token.Reveal()
+		r.Obj = body // what it sends again when a standby redirects it
+	}).Logical()
 	var resp *api.Response
 	switch verb {
 	case get:

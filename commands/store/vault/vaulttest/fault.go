@@ -9,17 +9,20 @@ import (
 type Fault struct {
 	Method string // "" for any; "LIST" for a list
 	Path   string // a part of the path below /v1/; "" for any
+	Token  string // "" for anybody's
 	Skip   int    // so many such requests pass first
 	Times  int    // how many are hit; 0 means one
 
-	// Act carries the request out before anything else happens to it.
+	// Before, if set, is called before anything else.
+	Before func()
+	// Pass lets the request go on as if nothing were; Before is all that happens.
+	Pass bool
+	// Act carries the request out, and its answer is lost or replaced.
 	Act bool
 	// Status is answered with Body and RetryAfter; 0 breaks the connection instead.
 	Status     int
 	Body       string
 	RetryAfter string
-	// Before, if set, is called before the request is answered.
-	Before func()
 
 	held []request
 }
@@ -47,8 +50,8 @@ func (s *Server) Deliver(f *Fault) []int {
 	return statuses
 }
 
-// Hits answers how many requests f has still to hit.
-func (s *Server) Hits(f *Fault) int {
+// Left answers how many requests f has still to hit.
+func (s *Server) Left(f *Fault) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return f.Times
@@ -57,7 +60,7 @@ func (s *Server) Hits(f *Fault) int {
 // fault picks the fault for a request; s.mu is held.
 func (s *Server) fault(q request) *Fault {
 	for _, f := range s.faults {
-		if f.Times == 0 || f.Method != "" && f.Method != q.method || !strings.Contains(q.path, f.Path) {
+		if f.Times == 0 || f.Method != "" && f.Method != q.method || f.Token != "" && f.Token != q.token || !strings.Contains(q.path, f.Path) {
 			continue
 		}
 		if f.Skip > 0 {
@@ -75,19 +78,19 @@ func (s *Server) fail(w http.ResponseWriter, q request, f *Fault) bool {
 	if f.Before != nil {
 		f.Before()
 	}
-	switch {
-	case f.Act:
+	if f.Pass {
+		return false
+	}
+	if f.Act {
 		s.answer(q)
-	case f.Status == 0 && f.Before == nil:
-		s.mu.Lock()
-		f.held = append(f.held, q)
-		s.mu.Unlock()
 	}
 	if f.Status == 0 {
-		if f.Before != nil && !f.Act {
-			return false
+		if !f.Act {
+			s.mu.Lock()
+			f.held = append(f.held, q)
+			s.mu.Unlock()
 		}
-		panic(http.ErrAbortHandler)
+		panic(http.ErrAbortHandler) // net/http breaks the connection
 	}
 	if f.RetryAfter != "" {
 		w.Header().Set("Retry-After", f.RetryAfter)
