@@ -30,12 +30,13 @@ commands/store/dotenv:           commands/store commands/secret; sys
 commands/store/aws:              commands/store commands/store/aws/document commands/secret; aws
 commands/store/aws/document:     commands/store commands/secret
 commands/store/vault:            commands/store commands/secret; vault
+commands/awsrotation:            commands/issue commands/secret commands/store commands/store/aws commands/store/aws/document commands/verify; aws
 commands/verify:                 commands/reload commands/secret; sync
-commands/checklist:              commands/reload commands/secret commands/verify audit audit/logs audit/sentry; pgx
+commands/checklist:              commands/issue/smtp commands/reload commands/secret commands/verify audit audit/logs audit/sentry; pgx
 commands/usage:                  commands/issue commands/secret commands/verify audit
 commands/sessions:               commands/reload commands/secret audit
 commands/reload:                 ; sys
-commands/reload/traps:           commands/secret commands/reload
+commands/reload/traps:           commands/reload commands/secret commands/store commands/store/dotenv
 commands/issue/sentrykey:        commands/issue commands/verify commands/secret audit audit/sentry audit/sentry/api; sentry
 commands/issue/smtp:             commands/issue commands/secret commands/verify; mail
 commands/issue/command:          commands/issue commands/reload commands/secret commands/verify
