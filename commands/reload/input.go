@@ -15,7 +15,7 @@ import (
 const maxAnswer = 64 << 10
 
 // ErrTooMuch: a command wrote more to standard output than anybody wants to read.
-var ErrTooMuch = errors.New("it wrote more than 64 KiB to standard output")
+var ErrTooMuch = errors.New("it wrote more to standard output than is read")
 
 // Said is what a command wrote. Neither part is scrubbed, and Stdout may be a secret.
 type Said struct {
@@ -28,6 +28,16 @@ type Said struct {
 // or in the environment, which other users of the machine and tools that list processes
 // may see. A failure is an *Error, ErrTooMuch, or ctx's error.
 func RunInput(ctx context.Context, argv []string, timeout time.Duration, input []byte) (Said, error) {
+	return ask(ctx, argv, timeout, input, maxAnswer)
+}
+
+// Ask is RunInput for a command that is given nothing and answers with at most limit
+// bytes.
+func Ask(ctx context.Context, argv []string, timeout time.Duration, limit int) (Said, error) {
+	return ask(ctx, argv, timeout, nil, limit)
+}
+
+func ask(ctx context.Context, argv []string, timeout time.Duration, input []byte, limit int) (Said, error) {
 	if len(argv) == 0 || argv[0] == "" {
 		return Said{}, errors.New("reload: there is no command")
 	}
@@ -36,7 +46,7 @@ func RunInput(ctx context.Context, argv []string, timeout time.Duration, input [
 	}
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	answer, complaint := &head{limit: maxAnswer}, &tail{limit: maxOutput}
+	answer, complaint := &head{limit: limit}, &tail{limit: maxOutput}
 	cmd := exec.CommandContext(limited, argv[0], argv[1:]...)
 	cmd.Env = environment()
 	// A reader that is no file becomes a pipe. A command that does not read to the end
