@@ -232,3 +232,20 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 }
+
+// rekey's own test events make an issue as any other event does. The checklist leaves
+// it out; what merely looks like it stays.
+func TestOwnTestEventsCanBeLeftOut(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	for _, title := range []string{"real", sentry.OwnTitle, sentry.OwnTitle + "!"} {
+		s.AddIssue(audittest.Issue{Title: title, LastSeen: time.Now().Add(-time.Minute)})
+	}
+	found, gaps := client(t, s, nil).Issues(t.Context(), lastDay())
+	if len(found) != 3 || len(gaps) != 0 {
+		t.Fatalf("%d issues and gaps %+v, want 3 and none", len(found), gaps)
+	}
+	if others := found.WithoutOwn(); len(others) != 2 || len(found) != 3 {
+		t.Errorf("%d issues without our own, want 2, and the rest untouched", len(others))
+	}
+}

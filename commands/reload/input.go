@@ -14,7 +14,8 @@ import (
 // maxAnswer is how much of standard output RunInput keeps: a secret is shorter.
 const maxAnswer = 64 << 10
 
-// ErrTooMuch: a command wrote more to standard output than anybody wants to read.
+// ErrTooMuch says that a command wrote more to standard output than its caller wants to
+// read.
 var ErrTooMuch = errors.New("it wrote more to standard output than is read")
 
 // Said is what a command wrote. Neither part is scrubbed, and Stdout may be a secret.

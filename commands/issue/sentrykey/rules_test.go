@@ -63,7 +63,7 @@ func TestFindsTheRunsKeyOnALaterPage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	i := newIssuer(nil)
-	o := started(t, w, i, w.order("r1"))
+	o := started(t, i, w.order("r1"))
 	for range 120 {
 		w.sentry.AddKey("somebody's")
 	}
@@ -81,7 +81,7 @@ func TestTheNewDSNHasTheShapeOfTheOldOne(t *testing.T) {
 	t.Run("legacy, with a secret", func(t *testing.T) {
 		o := w.order("legacy")
 		o.Old = secret.NewValue(w.sentry.DSNOf(w.old, true))
-		o = started(t, w, i, o)
+		o = started(t, i, o)
 		u, err := url.Parse(o.New.Reveal())
 		if _, has := u.User.Password(); err != nil || !has {
 			t.Error("an SDK that insists on a secret gets none")
@@ -107,7 +107,7 @@ func TestTheNewDSNHasTheShapeOfTheOldOne(t *testing.T) {
 		w.sentry.ChangeKey(w.old.Public, func(k *audittest.ClientKey) {
 			k.Limit, k.Loader = &audittest.KeyLimit{Window: 60, Count: 1000}, "7.x"
 		})
-		o := started(t, w, i, w.order("settings"))
+		o := started(t, i, w.order("settings"))
 		for _, k := range w.sentry.Keys() {
 			if k.Public == publicOf(t, o.New) && (k.Limit == nil || k.Limit.Count != 1000) {
 				t.Error("the new key lacks the old one's rate limit")
@@ -128,7 +128,7 @@ func TestIngestionIsSlowToNotice(t *testing.T) {
 	w := newWorld(t)
 	i := newIssuer(nil)
 	w.sentry.Lag(2)
-	o := started(t, w, i, w.order("r1"))
+	o := started(t, i, w.order("r1"))
 	if try := i.Test(t.Context(), o, o.New); try.Answer != verify.Accepted {
 		t.Errorf("a key that ingestion did not know at first: %s", try.Why)
 	}
@@ -270,7 +270,7 @@ func TestARotationMendsAKeyThatIsGone(t *testing.T) {
 			if err != nil || !strings.Contains(note, want) {
 				t.Fatalf("%q, %v: want a note that says %q", note, err, want)
 			}
-			o = started(t, w, i, o)
+			o = started(t, i, o)
 			for _, step := range []func(context.Context, issue.Order) (string, error){i.Retire, i.Finish} {
 				if _, err := step(t.Context(), o); err != nil {
 					t.Error(err)
@@ -290,11 +290,11 @@ func TestTheOldKeyIsNeverEndedWithoutANewOne(t *testing.T) {
 		spoil func(*world, *issue.Order)
 		want  string
 	}{
-		"the new one is off": {func(w *world, o *issue.Order) {
+		"the new one is off": {func(w *world, _ *issue.Order) {
 			w.sentry.ChangeKey(w.sentry.Keys()[1].Public, func(k *audittest.ClientKey) { k.Active = false })
 		}, "is switched off"},
 		"the new one is the old one": {func(_ *world, o *issue.Order) { o.New = o.Old }, "client key of the old one"},
-		"the new one is deleted": {func(w *world, o *issue.Order) {
+		"the new one is deleted": {func(w *world, _ *issue.Order) {
 			w.sentry.ChangeKey(w.sentry.Keys()[1].Public, func(k *audittest.ClientKey) { k.Public = strings.Repeat("ab", 16) })
 		}, "somebody deleted it"},
 	} {
@@ -302,7 +302,7 @@ func TestTheOldKeyIsNeverEndedWithoutANewOne(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			i := newIssuer(nil)
-			o := started(t, w, i, w.order("r1"))
+			o := started(t, i, w.order("r1"))
 			tt.spoil(w, &o)
 			for _, step := range []func(context.Context, issue.Order) (string, error){i.Retire, i.Finish} {
 				_, err := step(t.Context(), o)

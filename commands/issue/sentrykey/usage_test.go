@@ -44,7 +44,7 @@ func TestUsageEndsWhenTheCountStandsStill(t *testing.T) {
 	w := newWorld(t)
 	c := &clock{at: time.Now().Truncate(time.Hour).Add(20 * time.Minute)}
 	i := newIssuer(func(cfg *sentrykey.Config) { cfg.Now = c.now })
-	o := started(t, w, i, w.order("r1"))
+	o := started(t, i, w.order("r1"))
 	if u := usage(t, i, w.order("unused")); u.Any() {
 		t.Errorf("nobody used it: %+v", u)
 	}
@@ -79,7 +79,7 @@ func TestOwnTestEventsAreNoUse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	i := newIssuer(nil)
-	o := started(t, w, i, w.order("r1"))
+	o := started(t, i, w.order("r1"))
 	for range 2 {
 		if try := i.Test(t.Context(), o, o.Old); try.Answer != verify.Accepted {
 			t.Fatal(try.Why)
@@ -97,7 +97,7 @@ func TestUsageThatCannotBeTold(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	i := newIssuer(nil)
-	o := started(t, w, i, w.order("r1"))
+	o := started(t, i, w.order("r1"))
 	if _, err := i.Finish(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}

@@ -75,7 +75,7 @@ func newIssuer(change func(*sentrykey.Config)) *sentrykey.Issuer {
 }
 
 // started is a run whose key was made.
-func started(t *testing.T, w *world, i *sentrykey.Issuer, o issue.Order) issue.Order {
+func started(t *testing.T, i *sentrykey.Issuer, o issue.Order) issue.Order {
 	t.Helper()
 	v, _, err := i.Create(t.Context(), o)
 	if err != nil {

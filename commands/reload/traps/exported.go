@@ -2,6 +2,7 @@ package traps
 
 import (
 	"fmt"
+	"slices"
 
 	"rekey/commands/secret"
 	"rekey/commands/store"
@@ -17,7 +18,7 @@ func (l *look) exported(p *process) {
 	}
 	if !l.command.restarts {
 		for _, name := range l.variables {
-			if value, ok := p.env[name]; ok {
+			if value, ok := p.env[name]; ok && !slices.Contains(l.told, name) {
 				l.add(Exported, l.stale(), fmt.Sprintf("Process %d (%s) was started with %s in its environment%s, which %s and cannot be reloaded. Unset it where %s is started, and restart that once.",
 					p.pid, p.program(), name, l.origin(p, name), l.compared(name, value), l.consumer.Name))
 			}

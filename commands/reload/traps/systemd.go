@@ -137,18 +137,22 @@ func (l *look) unitSets(u unit) {
 	}
 	ours := slices.Contains(files, l.consumer.Location)
 	set := names(u.first("Environment"))
+	tell := func(variable, sentence string) {
+		l.add(Exported, Refuse, sentence)
+		l.told = append(l.told, variable)
+	}
 	for _, variable := range l.variables {
 		switch {
 		case slices.Contains(set, variable) && !ours:
-			l.add(Exported, Refuse, "The unit "+l.command.target+" sets "+variable+" itself (Environment=), which wins over the env file. Take it out there, then run systemctl daemon-reload and restart the unit.")
+			tell(variable, "The unit "+l.command.target+" sets "+variable+" itself (Environment=), which wins over the env file. Take it out there, then run systemctl daemon-reload and restart the unit.")
 		case ours && !l.command.restarts && holds(l, l.consumer.Location, variable):
-			l.add(Exported, Refuse, "The unit "+l.command.target+" takes "+variable+" from the env file by EnvironmentFile=, which systemd reads at a start alone: "+l.command.said+
+			tell(variable, "The unit "+l.command.target+" takes "+variable+" from the env file by EnvironmentFile=, which systemd reads at a start alone: "+l.command.said+
 				" would leave "+l.consumer.Name+" with the old value. Let the application read the file itself, or reload it with a restart.")
 		}
 		for _, other := range files {
 			// What is read later wins.
 			if other != l.consumer.Location && holds(l, other, variable) && (!ours || slices.Index(files, other) > slices.Index(files, l.consumer.Location)) {
-				l.add(Exported, Refuse, "The unit "+l.command.target+" takes "+variable+" from "+other+", which wins over "+l.consumer.Location+". Take it out there.")
+				tell(variable, "The unit "+l.command.target+" takes "+variable+" from "+other+", which wins over "+l.consumer.Location+". Take it out there.")
 			}
 		}
 	}

@@ -88,6 +88,7 @@ type look struct {
 	variables []string
 	command   command
 	traps     []Trap
+	told      []string // variables that were told to win over the env file
 }
 
 // add adds a trap once.
