@@ -132,7 +132,7 @@ func (d *document) usage(o *object) []secret.UsageSource {
 		case u.must("log", "write the log in which its use is told, or metric: with the address of a metrics page"):
 			u.only("a log", "log", "pattern", "quiet")
 			if s.Log = u.path("log"); s.Log != "" {
-				d.logFile(s.Log, u.blame("log"), u.where)
+				d.logFile(s.Log, u.blame("log"), "log", u.where)
 			}
 			s.Pattern = u.pattern()
 		}
@@ -167,7 +167,7 @@ func (d *document) sessions(o *object) *secret.Sessions {
 	const example = "[/srv/leather-api/manage.py, rekey_sessions, --count]"
 	s := o.object("sessions", "sessions of "+o.where, "count", "end", "tidy", "timeout")
 	if !s.broken && !s.has("count") && !s.has("end") && !s.has("tidy") {
-		d.fault(o.blame("sessions"), s.where+" names no command", "write count, end or tidy: count: "+example)
+		d.fault(o.blame("sessions"), s.where+" have no command", "write count, end or tidy: count: "+example)
 	}
 	return &secret.Sessions{
 		Count: d.argv(s, "count", example), End: d.argv(s, "end", example), Tidy: d.argv(s, "tidy", example),

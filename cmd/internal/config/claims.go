@@ -25,12 +25,19 @@ func (d *document) claim(o *object, c secret.Consumer, s secret.Secret, u secret
 	place := c.Store + "\x00" + c.Location + "\x00"
 	kind, _ := d.storeKind(c.Store)
 	if u.Variable == "" && kind == secret.AWSSecretsManager { // the whole secret is the value
-		d.claimOne(o.blame("variable"), place, c, claim{o.where, s.Name, u, "variable"}, "the value")
+		if part, ok := d.claims[place+"\x00"]; ok {
+			d.fault(o.at, fmt.Sprintf("%s takes the whole of %s for its value, and %s writes %s in it", o.where, shownPlace(c), part.where, part.use.Variable), "give each a place of its own")
+			return
+		}
+		d.claimOne(o.at, place, c, claim{o.where, s.Name, u, "variable"}, "the value")
 		return
 	}
 	if whole, ok := d.claims[place]; ok && whole.where != o.where {
 		d.fault(o.blame("variable"), fmt.Sprintf("%s writes %s in %s, and %s takes the whole of it for its value", o.where, u.Variable, shownPlace(c), whole.where), "give each a place of its own")
 		return
+	}
+	if u.Variable != "" {
+		d.claims[place+"\x00"] = claim{o.where, s.Name, u, ""} // that it is not one value
 	}
 	for _, v := range []struct{ slot, name string }{{"variable", u.Variable}, {"previous", u.Previous}} {
 		if v.name != "" {

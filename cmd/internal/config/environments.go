@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,14 +50,15 @@ func (d *document) after(name string, after map[string]item) {
 		return
 	}
 	way := []string{name}
-	for next := at.text; next != ""; next = after[next].text {
+	names := d.cat.EnvironmentNames()
+	for next := at.text; next != "" && len(way) <= len(names); next = after[next].text {
+		if slices.Index(names, next) < slices.Index(names, name) {
+			return // if this is a circle, it was told of an earlier one in it
+		}
 		way = append(way, next)
 		if next == name {
 			d.fault(at.node, "environments come after each other in a circle: "+strings.Join(way, " after "), "take out one after, so that there is a first one")
 			return
-		}
-		if len(way) > len(d.cat.Environments) {
-			return // a circle this one only leads into, told of those in it
 		}
 	}
 }
@@ -172,7 +174,7 @@ func (d *document) logs(o *object, where string) []secret.Log {
 				d.fault(l.blame("path"), fmt.Sprintf("the log %s of %s is written twice", shownPath(g.Path), where), "take one out: what it holds would count twice")
 			}
 			seen[g.Path] = true
-			d.logFile(g.Path, l.blame("path"), where)
+			d.logFile(g.Path, l.blame("path"), "path", l.where)
 		}
 		l.must("format", "write one of security, django, access")
 		g.Format = choice(l, "format", secret.LogAccess, secret.LogSecurity, secret.LogDjango, secret.LogAccess)

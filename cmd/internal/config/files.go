@@ -28,17 +28,17 @@ func (d *document) envFile(path string, at ast.Node, where string) {
 
 // logFile checks the folder and, where there is one, the file: many logs appear
 // only with their first line.
-func (d *document) logFile(path string, at ast.Node, where string) {
+func (d *document) logFile(path string, at ast.Node, key, where string) {
 	folder := filepath.Dir(path)
 	info, err := os.Stat(d.files.at(folder))
 	if err != nil || !info.IsDir() {
-		d.fault(at, fmt.Sprintf("the folder %s of a log of %s %s", shownPath(folder), where, trouble(err, "is no folder")), "create it, or write where the service logs to")
+		d.fault(at, fmt.Sprintf("the folder %s of %s %s", shownPath(folder), where, trouble(err, "is no folder")), "create it, or write where the service logs to")
 		return
 	}
 	if _, err := os.Stat(d.files.at(path)); errors.Is(err, fs.ErrNotExist) {
 		return
 	}
-	d.regular(path, at, "path", where, "let rekey's user read it, for example through the group that owns it")
+	d.regular(path, at, key, where, "let rekey's user read it, for example through the group that owns it")
 }
 
 // command checks a program that is named by its whole path.

@@ -23,7 +23,7 @@ var tokens = []struct {
 
 // tokenKeys are names under which people paste tokens, and where those belong.
 var tokenKeys = map[string]string{
-	"token": "SLACK_BOT_TOKEN", "bot_token": "SLACK_BOT_TOKEN", "slack_bot_token": "SLACK_BOT_TOKEN",
+	"token": "source", "bot_token": "SLACK_BOT_TOKEN", "slack_bot_token": "SLACK_BOT_TOKEN",
 	"app_token": "SLACK_APP_TOKEN", "slack_app_token": "SLACK_APP_TOKEN",
 	"routing_key": "PAGERDUTY_ROUTING_KEY", "integration_key": "PAGERDUTY_ROUTING_KEY", "pagerduty_routing_key": "PAGERDUTY_ROUTING_KEY",
 	"auth_token": "SENTRY_AUTH_TOKEN", "sentry_auth_token": "SENTRY_AUTH_TOKEN", "dsn": "REKEY_SENTRY_DSN", "sentry_dsn": "REKEY_SENTRY_DSN",
@@ -32,7 +32,8 @@ var tokenKeys = map[string]string{
 }
 
 // tokenKey answers the environment variable for what stands under a key of that
-// name, "-" when there is none, "" when the name promises no token.
+// name, "source" when the file says which it is, "-" when there is none, "" when the
+// name promises no token.
 func tokenKey(name string) string {
 	return tokenKeys[strings.NewReplacer("-", "_", " ", "_").Replace(strings.ToLower(name))]
 }
@@ -51,8 +52,11 @@ func (d *document) noTokens(root ast.Node) {
 		}
 		for _, t := range tokens {
 			if t.form.MatchString(s) {
-				d.fault(n, t.what+" stands in this file", "take it out, treat it as leaked if the file was shared, and set the environment variable "+
-					t.variable+" or "+t.variable+"_FILE")
+				where := "set the environment variable " + t.variable + " or " + t.variable + "_FILE"
+				if t.variable == "REKEY_DATABASE_URL" {
+					where = "name where it is found, as in admin: {env: LEATHER_ADMIN_URL}; rekey's own is " + t.variable
+				}
+				d.fault(n, t.what+" stands in this file", "take it out, treat it as leaked if the file was shared, and "+where)
 				return
 			}
 		}
@@ -78,7 +82,11 @@ func (d *document) noTokenKey(v *ast.MappingValueNode) {
 		return // said of the text
 	}
 	hint := "take it out: rekey reads values from the env files it is told of"
-	if variable := tokenKey(keyText(v.Key)); variable != "-" {
+	switch variable := tokenKey(keyText(v.Key)); variable {
+	case "-":
+	case "source":
+		hint = "name where it is found: token: {env: VAULT_TOKEN} or token: {file: /etc/rekey/token}; Slack's is SLACK_BOT_TOKEN"
+	default:
 		hint = "set the environment variable " + variable + " or " + variable + "_FILE"
 	}
 	d.fault(v.Key, "the key "+quoted(keyText(v.Key))+" promises a token or a value, and those never stand in this file", hint)

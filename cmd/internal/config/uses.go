@@ -99,13 +99,17 @@ func (d *document) use(consumers *object, e entry, s secret.Secret, env secret.E
 
 // names reads under which names a consumer finds the values.
 func (d *document) names(o *object, u *secret.Use, c secret.Consumer) {
-	kind, _ := d.storeKind(c.Store)
+	kind, known := d.storeKind(c.Store)
+	if c.Name == "" {
+		kind, known = secret.Dotenv, true // a consumer that is not there: most read files
+	}
 	read := d.variable
-	if kind != secret.Dotenv {
+	if kind != secret.Dotenv || !known {
 		read = d.storeKey
 	}
 	u.Variable, u.Previous = read(o, "variable"), read(o, "previous")
 	switch {
+	case !known || kind == "": // said already
 	case kind != secret.AWSSecretsManager:
 		o.must("variable", "write the name of the variable that holds the value")
 	case u.Variable == "" && u.Previous != "":
