@@ -81,8 +81,9 @@ func (s slot) read(all string) (st store.State, err error) {
 	if err != nil {
 		return st, err
 	}
-	found := false
-	if st.Current, found, err = d.Value(s.variable); err == nil && !found {
+	var found bool
+	st.Current, found, err = d.Value(s.variable)
+	if err == nil && !found {
 		err = fmt.Errorf("%q is %w in it", s.variable, store.ErrNotFound)
 	}
 	if err == nil && s.previous != "" {

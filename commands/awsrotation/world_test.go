@@ -113,7 +113,6 @@ func (w *world) current() string {
 type desk struct {
 	mu      sync.Mutex
 	valid   map[string]bool
-	made    map[string]string // value by run
 	acts    []string
 	used    map[string]bool // still in use
 	down    bool

@@ -13,7 +13,7 @@ import (
 
 // sentences say what AWS's errors mean. AWS's own words are not repeated: its
 // validation is known to quote what it refuses.
-var sentences = map[string]string{
+var sentences = map[string]string{ //nolint:gosec // names of errors, no credentials
 	"InvalidRequestException":             "AWS does not allow it in the secret's present state: it may be scheduled for deletion, be a replica of another region, or be managed by another service",
 	"InvalidParameterException":           "AWS refused a parameter",
 	"ValidationException":                 "AWS refused a parameter",
