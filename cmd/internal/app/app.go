@@ -27,7 +27,6 @@ import (
 	"rekey/commands/rotate"
 	"rekey/commands/secret"
 	"rekey/commands/store"
-	"rekey/commands/store/dotenv"
 )
 
 // Config is what an App is made of.
@@ -53,6 +52,7 @@ type App struct {
 	store  ledger.Store
 	unlock func() error // gives the single-process lock back; nil when not held
 	stores map[string]store.Store
+	rotator *rotate.Rotator
 	jobs   *jobs.Engine
 	desk   *intake.Desk
 	sentry *reporter
@@ -67,13 +67,16 @@ type App struct {
 // hold, and Open fails with ledger.ErrLocked while another has it. With work false
 // the App can only record requests, for a process that works to take up.
 func Open(ctx context.Context, cfg Config, work bool) (_ *App, err error) {
-	a := &App{cfg: cfg, working: work, key: cfg.Settings.Key, stores: map[string]store.Store{"dotenv": dotenv.New()}}
+	a := &App{cfg: cfg, working: work, key: cfg.Settings.Key, }
 	a.guard = secret.NewGuard(a.key)
 	defer func() {
 		if err != nil {
 			a.Close()
 		}
 	}()
+	if a.stores, err = openStores(ctx, cfg.Catalogue); err != nil {
+		return nil, err
+	}
 	if a.sentry, err = newReporter(cfg, a.guard); err != nil {
 		return nil, err
 	}
@@ -125,8 +128,13 @@ func OpenLedger(ctx context.Context, s config.Settings) (ledger.Store, error) {
 }
 
 func (a *App) wire(ctx context.Context) error {
-	rotator, err := rotate.New(rotate.Config{
-		Stores: a.stores, Guard: a.guard, Key: a.key, Within: a.cfg.Within,
+	checks, err := a.newChecks()
+	if err != nil {
+		return err
+	}
+	a.rotator, err = rotate.New(rotate.Config{
+		Stores: a.stores, Issuers: issuers(a.cfg.Within), Checks: checks, Look: checks.look,
+		Guard: a.guard, Key: a.key, Within: a.cfg.Within,
 	})
 	if err != nil {
 		return err
@@ -161,7 +169,7 @@ func (a *App) wire(ctx context.Context) error {
 		return fmt.Errorf("opening the job queue: %w", err)
 	}
 	carry = emergency.New(emergency.Config{
-		Catalogue: a.cfg.Catalogue, Rotator: rotator, Inspector: inspector, Store: a.store,
+		Catalogue: a.cfg.Catalogue, Rotator: a.rotator, Inspector: inspector, Store: a.store,
 		Queue: a.jobs, Log: a.log, Now: time.Now, Observer: a.cfg.Observer,
 	})
 	a.desk = intake.New(intake.Config{
