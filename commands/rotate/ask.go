@@ -36,14 +36,14 @@ func (r *Rotator) test(ctx context.Context, s Subject, step ledger.Step) (Result
 }
 
 // prove tries the old value against every consumer. Only refusals count.
-func (r *Rotator) prove(ctx context.Context, s Subject) (Result, error) {
+func (r *Rotator) prove(ctx context.Context, s Subject, step ledger.Step) (Result, error) {
 	e, err := r.escrow(ctx, s)
 	if err != nil {
 		return Result{}, err
 	}
 	note, err := r.askAll(ctx, s, StageRetire, e)
 	if err == nil && s.Secret.Procedure.Issued() {
-		err = r.proveIssued(ctx, s, e)
+		err = r.proveIssued(ctx, s, step, e)
 	}
 	if err == nil {
 		note = join("The old value was tried and refused.", note)

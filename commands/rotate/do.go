@@ -50,7 +50,7 @@ func (r *Rotator) do(ctx context.Context, s Subject, step ledger.Step) (Result, 
 	case KindDrain:
 		return r.drain(ctx, s)
 	case KindProve:
-		return r.prove(ctx, s)
+		return r.prove(ctx, s, step)
 	case KindEvict, KindTidy:
 		return r.sessions(ctx, s, step)
 	case KindFinish:

@@ -14,8 +14,14 @@ import (
 	"rekey/commands/verify"
 )
 
-// drainPace is how long retiring waits between two looks at who uses the old value.
-const drainPace = time.Minute
+const (
+	// drainPace is how long retiring waits between two looks at who uses the old value.
+	drainPace = time.Minute
+	// lag is how long an issuer may take until a revocation counts everywhere.
+	lag = 15 * time.Minute
+	// lagPace lies between two attempts with the old value in that time.
+	lagPace = 20 * time.Second
+)
 
 // atIssuer performs a step at the party that makes values valid.
 func (r *Rotator) atIssuer(ctx context.Context, s Subject, step ledger.Step) (Result, error) {
@@ -83,8 +89,9 @@ func (r *Rotator) try(ctx context.Context, issuer issue.Issuer, o issue.Order) (
 	return Result{Note: "The new value was tried and works."}, nil
 }
 
-// proveIssued tries the old value where it was valid, and the new one.
-func (r *Rotator) proveIssued(ctx context.Context, s Subject, e store.Escrow) error {
+// proveIssued tries the old value where it was valid, and the new one. An issuer with
+// many doors may need minutes until all of them are shut: that is waited for.
+func (r *Rotator) proveIssued(ctx context.Context, s Subject, step ledger.Step, e store.Escrow) error {
 	issuer, err := r.issuer(s)
 	if err != nil {
 		return err
@@ -102,6 +109,8 @@ func (r *Rotator) proveIssued(ctx context.Context, s Subject, e store.Escrow) er
 		case try.Answer == q.want:
 		case try.Answer == verify.Unknown:
 			return faultf("The %s value could not be tried: %s.", q.name, r.clean(or(try.Why, "no answer")))
+		case q.want == verify.Refused && r.cfg.Now().Before(step.Started.Add(lag)):
+			return &issue.Wait{Sentence: "The old value was revoked and still works somewhere; it is tried again.", Again: lagPace}
 		case q.want == verify.Refused:
 			return faultf("The old value still works.")
 		default:
@@ -142,7 +151,12 @@ func (r *Rotator) drain(ctx context.Context, s Subject) (Result, error) {
 		return Result{}, err
 	}
 	usage, known, err := r.usage(ctx, s, e)
+	var wait *issue.Wait
 	switch {
+	case errors.As(err, &wait) && s.compromised():
+		return Result{Note: r.clean("Nobody was seen using the old value so far. " + wait.Sentence)}, nil
+	case errors.As(err, &wait):
+		return Result{}, err
 	case err != nil && s.compromised():
 		return Result{Note: r.clean("Who still uses the old value could not be read: " + err.Error() + ".")}, nil
 	case err != nil:
@@ -176,7 +190,7 @@ func (r *Rotator) usage(ctx context.Context, s Subject, e store.Escrow) (all iss
 		case err == nil:
 			known = true
 		case !errors.Is(err, issue.ErrCannotTell):
-			return all, false, err
+			return all, true, err
 		}
 	}
 	if len(s.Place.Usage) == 0 || r.cfg.Checks == nil {

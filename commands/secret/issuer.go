@@ -83,7 +83,7 @@ type PostgresIssuer struct {
 // SentryIssuer is a Sentry project that gives out client keys. URL, organization and
 // project are the environment's.
 type SentryIssuer struct {
-	Token Source // an auth token with project:write, project:read and event:read
+	Token Source // an auth token with project:admin (Sentry asks it for deleting a key) and event:read
 }
 
 // CommandIssuer is a secret whose steps are commands of the owner's. Each is an
