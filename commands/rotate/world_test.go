@@ -204,7 +204,7 @@ func (s *service) consumer() secret.Consumer {
 
 func (s *service) use() secret.Use {
 	u := secret.Use{Consumer: s.name, Variable: variable, Role: s.role}
-	if s.role != secret.Signs {
+	if s.role == secret.Accepts || s.role == secret.Both {
 		u.Previous = previous
 		u.Proof.Request = &secret.SignedRequest{URLs: s.at("/hook"), Method: http.MethodPost, Body: webhook, Header: "X-Signature"}
 	}
