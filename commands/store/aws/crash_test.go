@@ -232,3 +232,38 @@ func TestASweepAmidADeposit(t *testing.T) {
 		}
 	}
 }
+
+// A deposit is completed after a sweep has seen its draft and before it undoes it. The
+// depositor was told that the escrow is kept, so it is.
+func TestADepositThatWinsAgainstASweep(t *testing.T) {
+	t.Parallel()
+	srv := server(t)
+	srv.Create(name, before)
+	reached, open1, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		_, err := open(t, srv).Deposit(t.Context(), ref, store.Escrow{Run: "r1", Old: oldValue, New: newValue}, func(context.Context) error {
+			close(reached)
+			<-open1
+			return nil
+		})
+		done <- err
+	}()
+	select {
+	case <-reached:
+	case err := <-done:
+		t.Fatalf("ended before its fence: %v", err)
+	}
+	srv.Inject(awstest.Fault{Kind: awstest.Nothing, Operation: "UpdateSecretVersionStage", Before: func() {
+		close(open1)
+		if err := <-done; err != nil {
+			t.Errorf("Deposit: %v", err)
+		}
+	}})
+	next := open(t, srv)
+	if err := next.Sweep(t.Context(), ref, "r1", 2); err != nil {
+		t.Errorf("Sweep: %v", err)
+	}
+	if e, err := next.Withdraw(t.Context(), ref, "r1"); err != nil || !e.New.Equal(newValue) {
+		t.Errorf("the escrow that was promised is gone: %v", err)
+	}
+}
