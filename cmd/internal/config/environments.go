@@ -97,13 +97,14 @@ func (d *document) environment(envs *object, e entry) (secret.Environment, item)
 func (d *document) consumer(consumers *object, e entry) secret.Consumer {
 	where := "consumer " + e.name
 	d.plainName(e, "consumer")
-	o := consumers.object(e.name, where, "env_file", "store", "location", "reload", "reload_timeout", "health", "workers")
+	o := consumers.object(e.name, where, "env_file", "store", "location", "reload", "reload_timeout", "pid_file", "health", "workers")
 	c := secret.Consumer{Name: e.name}
 	d.home(o, &c)
 	if o.must("reload", "write the command as a list: reload: [systemctl, reload, gunicorn]") {
 		c.Reload = d.argv(o, "reload", "[systemctl, reload, gunicorn]")
 	}
 	c.ReloadTimeout = o.span("reload_timeout", 0, time.Second, 10*time.Minute)
+	c.PIDFile = o.path("pid_file") // not looked for: it comes and goes with the service
 	c.Health = o.url("health")
 	c.Workers = o.count("workers", 10_000)
 	return c

@@ -241,6 +241,10 @@ func TestFaultsOfTheEstate(t *testing.T) {
 			},
 		},
 		{
+			"relative path of a process's number", "/run/worker.pid", "worker.pid",
+			[]string{`rekey.yaml:13: "pid_file" of consumer worker is a relative path: "worker.pid": write the whole path from /, so that it does not depend on where rekey is started`},
+		},
+		{
 			"after itself",
 			"after: lab",
 			"after: staging",

@@ -25,7 +25,7 @@ environments:
     sentry: {organization: your-org, project: leather-api}
     consumers:
       api: {env_file: /srv/api/.env, reload: [systemctl, reload, api]}
-      worker: {env_file: /srv/api/.env, reload: [systemctl, reload, worker]}
+      worker: {env_file: /srv/api/.env, reload: [systemctl, reload, worker], pid_file: /run/worker.pid}
       web: {store: vault, location: leather-web/production, reload: [pm2, reload, web]}
     logs:
       - {path: /srv/api/logs/access.log, format: access}
@@ -190,6 +190,9 @@ func TestStoresAndWhoReadsFromThem(t *testing.T) {
 		if c, _ := cat.Consumer(want[0], want[1]); c.Store != want[2] || c.Location != want[3] {
 			t.Errorf("%s of %s reads from %s of %s", want[1], want[0], c.Location, c.Store)
 		}
+	}
+	if c, _ := cat.Consumer("production", "worker"); c.PIDFile != "/run/worker.pid" {
+		t.Errorf("the worker's process is named by %q", c.PIDFile)
 	}
 	if u := place(t, cat, "HOOK_SECRET", "production").Uses[1]; u.Variable != "hook-secret" {
 		t.Errorf("a key of a store is any text, got %q", u.Variable)
