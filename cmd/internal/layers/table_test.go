@@ -61,7 +61,7 @@ cmd/internal/app:                cmd/internal/config bot bot/socket bot/render b
 cmd/internal/layers:
 cmd/internal/docs:              cmd/internal/cli cmd/internal/config
 cmd/internal/testtools/...:
-cmd/internal/cli:                cmd/internal/app cmd/internal/config bot/render commands/... audit/...; kong sys
+cmd/internal/cli:                cmd/internal/app cmd/internal/config bot/render commands/... audit/...; kong lambda sys
 cmd/rekey:                       cmd/internal/cli
 cmd/internal/rehearsal:          cmd/internal/app cmd/internal/config bot/... commands/... audit/...; sync sys
 cmd/drill:                       cmd/internal/app cmd/internal/config cmd/internal/rehearsal bot/... commands/... audit/...; kong sync sys

@@ -82,8 +82,8 @@ type Config struct {
 	HTTPClient aws.HTTPClient
 	// Credentials sign requests; nil is the SDK's default chain.
 	Credentials aws.CredentialsProvider
-	// MaxBackoff bounds the pause between two tries of one request; 0 means 20 s. There
-	// are three tries.
+	// MaxBackoff bounds the pause between two of a request's three tries; 0 leaves tries
+	// and pauses to the SDK's settings (three, 20 s, AWS_MAX_ATTEMPTS).
 	MaxBackoff time.Duration
 }
 
@@ -127,15 +127,11 @@ func NewClient(ctx context.Context, cfg Config) (*secretsmanager.Client, error) 
 	if client == nil {
 		client = awshttp.NewBuildableClient().WithTimeout(requestTimeout)
 	}
-	opts := []func(*config.LoadOptions) error{
-		config.WithHTTPClient(client),
-		config.WithRetryer(func() aws.Retryer {
-			return retry.NewStandard(func(o *retry.StandardOptions) {
-				if cfg.MaxBackoff > 0 {
-					o.MaxBackoff = cfg.MaxBackoff
-				}
-			})
-		}),
+	opts := []func(*config.LoadOptions) error{config.WithHTTPClient(client)}
+	if cfg.MaxBackoff > 0 {
+		opts = append(opts, config.WithRetryer(func() aws.Retryer {
+			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxBackoff = cfg.MaxBackoff })
+		}))
 	}
 	if cfg.Region != "" {
 		opts = append(opts, config.WithRegion(cfg.Region))
