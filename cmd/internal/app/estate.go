@@ -8,7 +8,6 @@ import (
 
 	"rekey/commands/issue"
 	"rekey/commands/issue/command"
-	"rekey/commands/issue/postgres"
 	"rekey/commands/issue/sentrykey"
 	"rekey/commands/issue/smtp"
 	"rekey/commands/secret"
@@ -48,7 +47,6 @@ func openStores(ctx context.Context, cat *secret.Catalogue) (map[string]store.St
 func issuers(within time.Duration) map[secret.Procedure]issue.Issuer {
 	return map[secret.Procedure]issue.Issuer{
 		secret.SMTPPassword: smtp.New(smtp.Config{Within: within}),
-		secret.PostgresRole: postgres.New(postgres.Config{}),
 		secret.SentryKey:    sentrykey.New(sentrykey.Config{HTTPClient: &http.Client{Timeout: 30 * time.Second}}),
 		secret.OwnCommands:  command.New(),
 	}
