@@ -143,7 +143,7 @@ func TestTheTokenIsAskedEachTime(t *testing.T) {
 }
 
 // TestTheEnvironmentSaysNothing: what VAULT_* says is somebody else's.
-func TestTheEnvironmentSaysNothing(t *testing.T) {
+func TestTheEnvironmentSaysNothing(t *testing.T) { //nolint:paralleltest // it sets the environment
 	for name, value := range map[string]string{
 		"VAULT_ADDR": "https://elsewhere.example.com", "VAULT_TOKEN": "hvs.of-somebody", "VAULT_NAMESPACE": "elsewhere",
 		"VAULT_SKIP_VERIFY": "true", "VAULT_HEADERS": `{"X-Else":"where"}`, "VAULT_MAX_RETRIES": "7",

@@ -243,7 +243,8 @@ func TestWhatWasSaidNotToHappenDoesNotHappenLater(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotKnownIsSaidAndSwept: the server is gone before anything can be found out.
+// TestWhatIsNotKnownIsSaidAndSwept: the secret cannot be read any more when it is time
+// to find out. The announcement must stay, although it could be removed.
 func TestWhatIsNotKnownIsSaidAndSwept(t *testing.T) {
 	t.Parallel()
 	srv := serve(t)
@@ -254,7 +255,7 @@ func TestWhatIsNotKnownIsSaidAndSwept(t *testing.T) {
 		t.Fatal(err)
 	}
 	late := lose(srv, "data/"+ref.Location, false)
-	late.Before = func() { srv.Inject(&vaulttest.Fault{Token: token, Times: 1 << 30}) }
+	late.Before = func() { srv.Inject(&vaulttest.Fault{Token: token, Path: "data/" + ref.Location, Times: 1 << 30}) }
 	changed, err := s.Write(t.Context(), ref, publish(st.Revision, 1))
 	if changed || err == nil || !strings.Contains(err.Error(), "it is not known whether") {
 		t.Errorf("Write: changed=%v, %v", changed, err)
@@ -284,12 +285,14 @@ func TestTheCallersContextEndsDuringTheAct(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	lose(srv, "data/"+ref.Location, true).Before = cancel
 	if changed, err := s.Write(ctx, ref, publish(st.Revision, 1)); !changed || err != nil {
 		t.Errorf("the change is there, and Write says changed=%v, %v", changed, err)
 	}
-	ctx, cancel = context.WithCancel(t.Context())
-	lose(srv, "/escrow/", false).Before = cancel
+	ctx, giveUp := context.WithCancel(t.Context())
+	defer giveUp()
+	lose(srv, "/escrow/", false).Before = giveUp
 	if _, err := s.Deposit(ctx, ref, escrowed, free); !errors.Is(err, context.Canceled) {
 		t.Errorf("Deposit: %v", err)
 	}
@@ -316,4 +319,32 @@ func TestASleeperOfAFinishedRunLeavesNoEscrow(t *testing.T) {
 		t.Errorf("the sleeper's deposit: %v", err)
 	}
 	ended(t, srv, s)
+}
+
+// TestASweepIsForOneRun: fence numbers count per run, so another run's says nothing.
+func TestASweepIsForOneRun(t *testing.T) {
+	t.Parallel()
+	srv := serve(t)
+	put(t, srv, ref.Location, map[string]any{"X": oldValue.Reveal()})
+	s := open(t, srv)
+	st, err := s.Read(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sweep := func(ctx context.Context) error {
+		for _, run := range []string{"r", "r2", "r11", "write"} {
+			if err := open(t, srv).Sweep(ctx, ref, run, 99); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	c := publish(st.Revision, 1)
+	c.Fence = sweep
+	if changed, err := s.Write(t.Context(), ref, c); !changed || err != nil {
+		t.Errorf("Write: changed=%v, %v", changed, err)
+	}
+	if _, err := s.Deposit(t.Context(), ref, escrowed, sweep); err != nil {
+		t.Errorf("Deposit: %v", err)
+	}
 }
