@@ -65,7 +65,7 @@ func (e *Estate) secret(add func(string, ...any), x Extra, name, purpose, impact
 		return strings.Join(all, ", ")
 	}
 	add("  %s:\n    purpose: %s\n    impact: %s\n    owner: DevOps\n    rotate_every: 90d\n    risk: medium", name, purpose, impact)
-	add("    procedure: hmac-overlap\n    generator: hex32\n    store: dotenv\n    overlap: %s", x.Overlap)
+	add("    procedure: hmac-overlap\n    generator: hex32\n    overlap: %s", x.Overlap)
 	add("    in:\n      production:\n        consumers:")
 	add("          api:\n            variable: %s\n            previous: %s_OLD\n            role: accepts", name, name)
 	add("            proof:\n              request:\n                urls: [%s]\n                method: POST\n                body: '%s'\n                header: X-Signature\n                content_type: application/json",
