@@ -248,6 +248,7 @@ func TestFileThatEverybodyMayWrite(t *testing.T) {
 // or faults.
 func FuzzParse(f *testing.F) {
 	f.Add(sound)
+	f.Add(full)
 	example, err := os.ReadFile(example)
 	if err != nil {
 		f.Fatal(err)

@@ -237,7 +237,7 @@ func sentences(t *testing.T, err error) {
 	t.Helper()
 	var fault *issue.Fault
 	var wait *issue.Wait
-	text := ""
+	var text string
 	switch {
 	case errors.As(err, &fault):
 		text = fault.Sentence
