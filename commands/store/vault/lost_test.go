@@ -348,3 +348,38 @@ func TestASweepIsForOneRun(t *testing.T) {
 		t.Errorf("Deposit: %v", err)
 	}
 }
+
+// TestAnErrorIsNotAlwaysARefusal: a gateway's error may come after the act.
+func TestAnErrorIsNotAlwaysARefusal(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusRequestTimeout, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout} {
+		srv := serve(t)
+		put(t, srv, ref.Location, map[string]any{"X": oldValue.Reveal()})
+		s := open(t, srv)
+		st, err := s.Read(t.Context(), ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lose(srv, "data/"+ref.Location, true).Status = status
+		if changed, err := s.Write(t.Context(), ref, publish(st.Revision, 1)); !changed || err != nil {
+			t.Errorf("%d after the act: changed=%v, %v", status, changed, err)
+		}
+	}
+}
+
+// TestASecretMadeAnewIsAnotherOne: its versions begin at 1 again.
+func TestASecretMadeAnewIsAnotherOne(t *testing.T) {
+	t.Parallel()
+	srv := serve(t)
+	put(t, srv, ref.Location, map[string]any{"X": oldValue.Reveal()})
+	s := open(t, srv)
+	st, err := s.Read(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Do(http.MethodDelete, "secret/metadata/"+ref.Location, nil)
+	put(t, srv, ref.Location, map[string]any{"X": "another"})
+	if changed, err := s.Write(t.Context(), ref, publish(st.Revision, 1)); changed || !errors.Is(err, store.ErrConflict) {
+		t.Errorf("Write: changed=%v, %v", changed, err)
+	}
+}
