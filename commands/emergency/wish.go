@@ -34,12 +34,19 @@ func (e *Engine) grant(ctx context.Context, j *journal.Journal, subject rotate.S
 // escalate turns a routine run into a compromised one: what is left of its plan is done
 // without waiting, on-call is paged, and the evidence is read.
 func (e *Engine) escalate(ctx context.Context, j *journal.Journal, subject rotate.Subject) error {
+	why, err := e.why(ctx, subject.Run.ID)
+	if err != nil {
+		return err
+	}
 	c := journal.Change{
 		Entry: ledger.Entry{Actor: "rekey", Action: "run.escalated", Result: "granted"},
 		Amend: func(r *ledger.Run) {
 			r.Granted = ledger.WishCompromised
 			if r.Mode == string(commands.Routine) {
 				r.Mode, r.Paged = string(commands.Compromised), true
+				if why != "" {
+					r.Reason = why
+				}
 			}
 		},
 	}
@@ -50,6 +57,20 @@ func (e *Engine) escalate(ctx context.Context, j *journal.Journal, subject rotat
 		c.Tell = []journal.Notice{pageTrigger()}
 	}
 	return j.Commit(ctx, c)
+}
+
+// why is the reason of whoever said last that the secret is compromised.
+func (e *Engine) why(ctx context.Context, run string) (why string, err error) {
+	err = e.cfg.Store.View(ctx, func(ctx context.Context, tx ledger.Tx) error {
+		entries, err := tx.Entries(ctx, run)
+		for _, entry := range entries {
+			if entry.Result == "escalated" {
+				why = entry.Why
+			}
+		}
+		return err
+	})
+	return why, err
 }
 
 // goBack turns a run around. The way back is planned from what was really begun; a

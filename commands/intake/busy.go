@@ -26,11 +26,19 @@ func (d *Desk) busy(ctx context.Context, req commands.Request) (commands.Answer,
 	if err != nil {
 		return commands.Answer{}, fmt.Errorf("reading the run under way: %w", err)
 	}
-	if req.Mode != commands.Compromised || active.Mode != string(commands.Routine) || active.State == ledger.RollingBack {
+	if req.Mode != commands.Compromised || !escalates(active) {
 		return d.refuseBusy(ctx, req, active)
 	}
 	return d.escalate(ctx, req, active)
 }
+
+// escalates reports whether a run can be asked to go on as a compromised one.
+func escalates(r ledger.Run) bool {
+	return r.Mode == string(commands.Routine) && r.State != ledger.RollingBack && r.Asked == ""
+}
+
+// errMoved: the run is not as it was seen.
+var errMoved = errors.New("the run went on in the meantime")
 
 func justEnded(req commands.Request) commands.Answer {
 	return commands.Answer{Outcome: commands.Unusable, Verb: req.Verb, Text: "Another rotation of this secret has just ended; type the command again if you still want one."}
@@ -53,6 +61,13 @@ func (d *Desk) escalate(ctx context.Context, req commands.Request, run ledger.Ru
 		"Run %s goes on as a compromised one: the old value of %s dies as soon as that is proven safe, and on-call is paged. "+
 			"If it is the new value that leaked, type this again when the run has ended.", run.ID, run.Secret)}
 	answer, err := d.once(ctx, req, answer, func(ctx context.Context, tx ledger.Tx) error {
+		now, err := tx.Run(ctx, run.ID)
+		if err != nil {
+			return err
+		}
+		if !now.State.Final() && !escalates(now) {
+			return errMoved
+		}
 		if err := tx.AskRun(ctx, run.ID, ledger.WishCompromised); err != nil {
 			return err
 		}
@@ -61,8 +76,11 @@ func (d *Desk) escalate(ctx context.Context, req commands.Request, run ledger.Ru
 		}
 		return d.cfg.Queue.EnqueueRun(ctx, tx, run.ID, time.Time{})
 	})
-	if errors.Is(err, ledger.ErrEnded) {
+	switch {
+	case errors.Is(err, ledger.ErrEnded):
 		return justEnded(req), nil
+	case errors.Is(err, errMoved): // somebody else said so first
+		return d.refuseBusy(ctx, req, run)
 	}
 	return answer, err
 }

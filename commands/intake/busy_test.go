@@ -2,7 +2,6 @@ package intake_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -94,43 +93,62 @@ func TestARoutineRequestLeavesAWaitingRunAlone(t *testing.T) {
 	}
 }
 
-// A secret that turns out to be compromised while the old value is still valid: the
-// overlap ends now, the evidence is read, and on-call is paged.
-func TestAWaitingRunBecomesAnEmergency(t *testing.T) {
+// A secret that turns out to be compromised while a routine run is under way: the wish
+// is with the run, whoever holds it, and a run that sleeps is woken.
+func TestARoutineRunBecomesAnEmergency(t *testing.T) {
+	t.Parallel()
+	for what, prepare := range map[string]func(w *world) ledger.Run{
+		"waiting": func(w *world) ledger.Run { return w.waiting("e1") },
+		"held":    func(w *world) ledger.Run { return w.claim(w.start("e1", commands.Routine).ID, "worker") },
+		"queued":  func(w *world) ledger.Run { return w.start("e1", commands.Routine) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			run := prepare(w)
+			woken := count(w.jobs(), "run "+run.ID)
+			a := w.take(ask("e2", alice, commands.Rotate, "REVALIDATE_SECRET"))
+			if a.Outcome != commands.Taken || a.Run != run.ID || !strings.Contains(a.Text, run.ID+" goes on as a compromised one") {
+				t.Fatalf("answered %s (run %s): %s", a.Outcome, a.Run, a.Text)
+			}
+			got := w.run(run.ID)
+			if got.Asked != ledger.WishCompromised {
+				t.Errorf("the run was asked %q", got.Asked)
+			}
+			got.Asked = ""
+			if diff := cmp.Diff(run, got); diff != "" {
+				t.Errorf("more than the wish was changed (-want +got):\n%s", diff)
+			}
+			if n := count(w.jobs(), "run "+run.ID); n != woken+1 {
+				t.Errorf("woken %d times more, want once", n-woken)
+			}
+			e := w.entries()
+			if last := e[len(e)-1]; last.Result != "escalated" || last.Action != "rotate.requested" || last.Why != "found in a CI log" || last.Actor != "slack:U0ALICE (alice)" {
+				t.Errorf("the log says %+v", last)
+			}
+			// The second to say so changes nothing more.
+			if a := w.take(ask("e3", alice, commands.Rotate, "REVALIDATE_SECRET")); a.Outcome != commands.Unusable || a.Run != run.ID {
+				t.Errorf("the second time: %s %s", a.Outcome, a.Text)
+			}
+		})
+	}
+}
+
+// A run on its way back is not hurried on.
+func TestARunThatGoesBackIsBusy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	run := w.waiting("e1")
-	w.pass(time.Hour)
-	woken := count(w.jobs(), "run "+run.ID)
-	a := w.take(ask("e2", alice, commands.Rotate, "REVALIDATE_SECRET"))
-	if a.Outcome != commands.Taken || a.Run != run.ID || !strings.Contains(a.Text, "overlap of run "+run.ID+" ends now") {
-		t.Fatalf("answered %s (run %s): %s", a.Outcome, a.Run, a.Text)
+	j := w.journal(w.claim(run.ID, "worker"))
+	err := j.Commit(t.Context(), journal.Change{
+		Entry: ledger.Entry{Actor: "rekey", Action: "step.failed"},
+		Amend: func(r *ledger.Run) { r.State = ledger.RollingBack },
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	got := w.run(run.ID)
-	if got.Mode != "compromised" || !got.Paged || !got.WakeAt.Equal(noon.Add(time.Hour)) || got.Reason != "found in a CI log" || got.State != ledger.Waiting {
-		t.Errorf("the run is now %+v", got)
-	}
-	if got.Holder != "" || got.Version <= run.Version {
-		t.Errorf("held by %q at version %d, before %d", got.Holder, got.Version, run.Version)
-	}
-	steps := w.steps(run.ID)
-	want := ledger.Step{Run: run.ID, Index: 3, Key: "audit", Kind: "audit", Title: "Read the evidence of misuse", State: ledger.StepPending}
-	if diff := cmp.Diff(want, steps[len(steps)-1]); len(steps) != 4 || diff != "" {
-		t.Errorf("%d steps, the last (-want +got):\n%s", len(steps), diff)
-	}
-	if diff := cmp.Diff([]string{"board", "page-trigger"}, w.deliveries(run.ID)); diff != "" {
-		t.Errorf("what is told (-want +got):\n%s", diff)
-	}
-	if n := count(w.jobs(), "run "+run.ID); n != woken+1 {
-		t.Errorf("woken %d times more, want once", n-woken)
-	}
-	e := w.entries()
-	if last := e[len(e)-1]; last.Result != "escalated" || last.Action != "rotate.requested" || last.Detail["mode"] != "compromised" || last.Actor != "slack:U0ALICE (alice)" {
-		t.Errorf("the log says %+v", last)
-	}
-	// The second to say so changes nothing more.
-	if a := w.take(ask("e3", alice, commands.Rotate, "REVALIDATE_SECRET")); a.Outcome != commands.Unusable || len(w.steps(run.ID)) != 4 {
-		t.Errorf("the second time: %s %s, %d steps", a.Outcome, a.Text, len(w.steps(run.ID)))
+	if a := w.take(ask("e2", alice, commands.Rotate, "REVALIDATE_SECRET")); a.Outcome != commands.Unusable || w.run(run.ID).Asked != "" {
+		t.Errorf("answered %s: %s", a.Outcome, a.Text)
 	}
 }
 
@@ -141,85 +159,6 @@ func count(all []string, one string) (n int) {
 		}
 	}
 	return n
-}
-
-// A process that has just looked at the waiting run writes back what it saw. What was
-// promised to the person must not be lost to that.
-func TestAnEscalationIsNotOverwrittenByTheRunsHolder(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	held := w.overlap(w.start("e1", commands.Routine).ID)
-	j := w.journal(held)
-
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
-	if a, err := w.desk.Take(ctx, ask("e2", alice, commands.Rotate, "REVALIDATE_SECRET")); !errors.Is(err, ledger.ErrNotStarted) {
-		t.Errorf("while the run is held: %v (answer %q), want that nothing was recorded", err, a.Text)
-	}
-	if got := w.run(held.ID); got.Mode != "routine" || len(w.steps(held.ID)) != 3 {
-		t.Errorf("something was recorded while the run was held: %s, %d steps", got.Mode, len(w.steps(held.ID)))
-	}
-
-	// Its holder goes back to sleep; a person who asks meanwhile is served after that.
-	answered := make(chan error, 1)
-	go func() {
-		_, err := w.desk.Take(context.Background(), ask("e3", alice, commands.Rotate, "REVALIDATE_SECRET"))
-		answered <- err
-	}()
-	err := j.Commit(t.Context(), journal.Change{
-		Entry: ledger.Entry{Actor: "rekey", Action: "run.waiting", Result: "waiting"},
-		Amend: func(r *ledger.Run) { r.WakeAt = noon.Add(24 * time.Hour) },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.release(j.Run())
-	if err := <-answered; err != nil {
-		t.Fatalf("after the run was let go: %v", err)
-	}
-	if got := w.run(held.ID); got.Mode != "compromised" || !got.Paged || got.WakeAt.After(w.clock()) {
-		t.Errorf("the run is %s, paged %v, wakes at %v", got.Mode, got.Paged, got.WakeAt)
-	}
-}
-
-// A holder that died does not stand in the way, and cannot write when it turns out to
-// have been paused.
-func TestAnEscalationPassesADeadHolder(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	held := w.overlap(w.start("e1", commands.Routine).ID)
-	j := w.journal(held)
-	w.update(func(ctx context.Context, tx ledger.Tx) error {
-		return tx.Beat(ctx, ledger.Replica{ID: held.Holder}, -time.Second)
-	})
-	if a := w.take(ask("e2", alice, commands.Rotate, "REVALIDATE_SECRET")); a.Outcome != commands.Taken {
-		t.Fatalf("answered %s: %s", a.Outcome, a.Text)
-	}
-	err := j.Commit(t.Context(), journal.Change{Entry: ledger.Entry{Action: "run.waiting"}})
-	if !errors.Is(err, ledger.ErrFenced) {
-		t.Errorf("the paused holder wrote: %v", err)
-	}
-	if got := w.run(held.ID); got.Mode != "compromised" || got.Holder != "" {
-		t.Errorf("the run is %s, held by %q", got.Mode, got.Holder)
-	}
-}
-
-// A run that went on in the meantime is not taken for one that waits.
-func TestARunThatGoesOnIsBusy(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	run := w.waiting("e1")
-	j := w.journal(w.claim(run.ID, "worker"))
-	err := j.Commit(t.Context(), journal.Change{
-		Entry: ledger.Entry{Actor: "rekey", Action: "step.done"},
-		Amend: func(r *ledger.Run) { r.State = ledger.Running },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a := w.take(ask("e2", alice, commands.Rotate, "REVALIDATE_SECRET")); a.Outcome != commands.Unusable || len(w.steps(run.ID)) != 3 {
-		t.Errorf("answered %s: %s", a.Outcome, a.Text)
-	}
 }
 
 // Many people who find the leak at the same moment end the overlap once.
@@ -241,7 +180,7 @@ func TestManyEscalationsAtOnceAreOne(t *testing.T) {
 	for range cap(outcomes) {
 		got = append(got, string(<-outcomes))
 	}
-	if n := count(got, string(commands.Taken)); n != 1 || len(w.steps(run.ID)) != 4 {
-		t.Errorf("%d were taken (%v), and the run has %d steps, want 1 and 4", n, got, len(w.steps(run.ID)))
+	if n := count(got, string(commands.Taken)); n != 1 || w.run(run.ID).Asked != ledger.WishCompromised {
+		t.Errorf("%d were taken (%v), want 1", n, got)
 	}
 }
