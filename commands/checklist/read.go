@@ -25,13 +25,17 @@ const drift = 10 * time.Minute
 func (l *logLook) read(ctx context.Context, window audit.Window, add func(logs.Event), current bool) (problems []string) {
 	var sources []logs.Source
 	var opened []*log
+	defer func() {
+		for _, o := range opened {
+			o.close()
+		}
+	}()
 	for _, entry := range l.in.Environment.Logs {
 		o, err := openLog(entry, window.Since)
 		if err != nil {
 			problems = append(problems, trouble(filepath.Base(entry.Path), err))
 			continue
 		}
-		defer o.close()
 		opened, sources = append(opened, o), append(sources, o)
 	}
 	q := logs.Query{Window: window, Zone: l.checklist.deps.Zone}

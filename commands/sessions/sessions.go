@@ -19,7 +19,8 @@ import (
 	"rekey/commands/secret"
 )
 
-// ErrCannotTell: the catalogue has no command that counts, so nobody knows what ends.
+// ErrCannotTell reports that the catalogue has no command that counts, so that nobody
+// knows what ends.
 var ErrCannotTell = errors.New("nothing tells how many sessions end")
 
 // Count asks how much would end with the old value and ends nothing. ErrCannotTell when

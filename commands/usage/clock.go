@@ -60,13 +60,13 @@ func (c clock) parse(line []byte) (at time.Time, zoned, ok bool) {
 		return string(head[m[2*n]:m[2*n+1]])
 	}
 	switch {
-	case iso != nil && (common == nil || iso[0] < common[0]):
+	case len(iso) > 0 && (len(common) == 0 || iso[0] < common[0]):
 		text := group(iso, 1) + " " + group(iso, 2)
 		if fraction := group(iso, 3); fraction != "" {
 			text += "." + fraction
 		}
 		return inZone("2006-01-02 15:04:05", text, group(iso, 4))
-	case common != nil:
+	case len(common) > 0:
 		return inZone("02/Jan/2006 15:04:05", group(common, 1)+" "+group(common, 2), group(common, 3))
 	}
 	return time.Time{}, false, false
