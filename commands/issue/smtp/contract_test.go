@@ -47,7 +47,7 @@ func desk(t *testing.T, of func(*provider) secret.SMTPIssuer) issuetest.Desk {
 		Touched: func(*testing.T) string {
 			return fmt.Sprint(len(p.Messages()), p.Passwords(user))
 		},
-		Person: func(t *testing.T, step issue.Step, o issue.Order) {
+		Person: func(_ *testing.T, step issue.Step, o issue.Order) {
 			switch step {
 			case issue.Retire:
 				p.Revoke(user, o.Old, false)
@@ -55,7 +55,7 @@ func desk(t *testing.T, of func(*provider) secret.SMTPIssuer) issuetest.Desk {
 				p.Revoke(user, o.New, false)
 			}
 		},
-		Bring: func(t *testing.T, o issue.Order) secret.Value {
+		Bring: func(_ *testing.T, o issue.Order) secret.Value {
 			if v, ok := brought[o.Run]; ok {
 				return v // a person keeps to one
 			}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"rekey/commands/issue"
 	"rekey/commands/issue/smtp"
 	"rekey/commands/issue/smtp/smtptest"
 )
@@ -155,7 +154,7 @@ func TestAddressesThatAreNone(t *testing.T) {
 		if err := smtp.Send(t.Context(), cfg, p.old, "subject", "body"); err == nil || err.Error() != c[2] {
 			t.Errorf("sending: %v, want %q", err, c[2])
 		}
-		got := smtp.New(smtp.Config{}).Test(t.Context(), issue.Order(p.order(cfg)), p.old)
+		got := smtp.New(smtp.Config{}).Test(t.Context(), p.order(cfg), p.old)
 		if got.Why != "the login works, but "+c[2] {
 			t.Errorf("testing: %+v", got)
 		}
