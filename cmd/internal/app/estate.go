@@ -28,7 +28,7 @@ func openStores(ctx context.Context, cat *secret.Catalogue) (map[string]store.St
 		)
 		switch s.Kind {
 		case secret.AWSSecretsManager:
-			opened, err = aws.New(ctx, aws.Config{Region: s.Region, Endpoint: s.Endpoint})
+			opened, err = aws.New(ctx, aws.Config{Name: s.Name, Region: s.Region, Endpoint: s.Endpoint})
 		case secret.VaultKV:
 			opened, err = vault.New(vault.Config{
 				Address: s.Address, Namespace: s.Namespace, Mount: s.Mount, Token: s.Token.Read, CAFile: s.CAFile,

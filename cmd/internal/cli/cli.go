@@ -33,12 +33,15 @@ type grammar struct {
 	AuditSecret auditCmd   `cmd:"" name:"audit-secret" help:"Read logs and Sentry for misuse of a secret; changes nothing."`
 	Runs        runsCmd    `cmd:"" help:"Show what is under way and what ended lately, or one run."`
 	Resume      resumeCmd  `cmd:"" help:"Carry on what was interrupted, or whose overlap has ended."`
+	Provide     provideCmd `cmd:"" help:"Bring a run the new value that only a person can get, such as a mail provider's password."`
 	List        listCmd    `cmd:"" help:"List the secrets, their owners and when they are due."`
 	Ledger      ledgerCmd  `cmd:"" help:"Verify, export or anchor the security log."`
 	Serve       serveCmd   `cmd:"" help:"Take commands from Slack and keep watch."`
 	Check       checkCmd   `cmd:"" help:"Check the catalogue and the settings; connects to nothing."`
 	Health      healthCmd  `cmd:"" help:"Ask the rekey that serves on this host whether it is well."`
 	Version     versionCmd `cmd:"" help:"Print the version."`
+
+	AWSRotationStep awsRotationCmd `cmd:"" name:"aws-rotation-step" help:"Serve as the function that AWS Secrets Manager's own schedule calls: one step, its event on standard input, or on AWS Lambda."`
 }
 
 const description = `Rotates a leaked secret without downtime, says whether it was misused, and tells people.
@@ -132,6 +135,9 @@ func misspelt(err error, args []string) error {
 	}
 	var p *kong.ParseError
 	if errors.As(err, &p) && p.Context.Selected() != nil {
+		if p.Context.Selected().Name == "provide" && mayBeTyped(err) {
+			return typedValue()
+		}
 		hint = p.Context.Selected().FullPath() + " --help"
 	}
 	return &failure{code: ExitUsage, text: text + ".", hint: hint}
