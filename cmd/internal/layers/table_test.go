@@ -40,7 +40,8 @@ commands/reload/traps:           commands/reload commands/secret commands/store 
 commands/issue/sentrykey:        commands/issue commands/verify commands/secret audit audit/sentry audit/sentry/api; sentry
 commands/issue/smtp:             commands/issue commands/secret commands/verify; mail
 commands/issue/command:          commands/issue commands/reload commands/secret commands/verify
-commands/rotate:                 commands commands/store commands/verify commands/reload commands/journal commands/secret audit/ledger; sync
+commands/issue:                  commands/secret commands/store commands/verify
+commands/rotate:                 commands commands/issue commands/store commands/verify commands/reload commands/secret audit/ledger; sync
 commands/journal:                audit/ledger
 commands/inspect:                commands commands/secret audit audit/logs audit/sentry; sync
 commands/jobs:                   commands audit/ledger audit/ledger/postgres audit/ledger/sqlite; river pgx sqlite sync
