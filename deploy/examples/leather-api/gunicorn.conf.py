@@ -1,4 +1,4 @@
-"""gunicorn's settings: gunicorn --chdir /srv/leather-api leather.wsgi
+"""gunicorn's settings, for a gunicorn started in this folder: gunicorn leather.wsgi
 
 SIGHUP makes new workers, and each loads settings.py, which reads the .env file again.
 That is so only without preload_app: with it, the master loads the settings once and a

@@ -91,7 +91,8 @@ def check_token(self, user, token):
 
 def get_user(request):
     """auth.get_user of Django 4.1: a session whose hash fits under a fallback goes on,
-    with the current hash; one that fits under no key ends."""
+    with the current hash; one that fits under no key ends. Unlike there the session
+    keeps its name: a new one would turn away what the browser has asked for meanwhile."""
     from django.contrib.auth.models import AnonymousUser  # models load after apps
 
     keys = fallbacks()
@@ -112,7 +113,6 @@ def get_user(request):
             if not any(constant_time_compare(given, _hash_under(user, key)) for key in keys):
                 request.session.flush()
                 return AnonymousUser()
-            request.session.cycle_key()
             request.session[auth.HASH_SESSION_KEY] = current
     return user or AnonymousUser()
 

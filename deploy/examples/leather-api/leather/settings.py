@@ -122,4 +122,5 @@ if SENTRY_DSN:
         send_default_pii=False,
         with_locals=False,
         request_bodies="never",
+        auto_session_tracking=False,
     )
