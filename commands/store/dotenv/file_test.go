@@ -75,7 +75,7 @@ func TestUnsafePlacesAreRefused(t *testing.T) {
 		}, "not a regular file"},
 		"symlink leading out": {func(t *testing.T, r *store.Ref) {
 			elsewhere := envFile(t)
-			if err := errors.Join(os.Remove(r.Location), os.Symlink(elsewhere.File, r.Location)); err != nil {
+			if err := errors.Join(os.Remove(r.Location), os.Symlink(elsewhere.Location, r.Location)); err != nil {
 				t.Fatal(err)
 			}
 		}, "symlink that leaves its folder"},
@@ -108,8 +108,8 @@ func TestWritesThroughASymlinkWithinTheFolder(t *testing.T) {
 	t.Parallel()
 	ref, s := envFile(t), dotenv.New()
 	link := ref
-	link.File += ".link"
-	if err := os.Symlink(".env", link.File); err != nil {
+	link.Location += ".link"
+	if err := os.Symlink(".env", link.Location); err != nil {
 		t.Fatal(err)
 	}
 	chmod(t, ref.Location, 0o400)
@@ -120,7 +120,7 @@ func TestWritesThroughASymlinkWithinTheFolder(t *testing.T) {
 	if _, err := s.Write(t.Context(), link, publish(st.Revision)); err != nil {
 		t.Fatal(err)
 	}
-	info, err := os.Lstat(link.File)
+	info, err := os.Lstat(link.Location)
 	if err != nil || info.Mode()&os.ModeSymlink == 0 {
 		t.Fatalf("the symlink is gone: %v, %v", info, err)
 	}
