@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"rekey/commands/issue"
 )
+
+// again is after how long a server that could not be asked is asked again.
+const again = 30 * time.Second
 
 // Retire waits until a person has deleted the old password. That the server refuses it
 // counts only while it takes the new one: a server that refuses both says nothing about
@@ -24,7 +28,7 @@ func (i *Issuer) Retire(ctx context.Context, o issue.Order) (string, error) {
 	case err == nil:
 		return "", &issue.Wait{Sentence: fmt.Sprintf("The old password of %s still works: delete it in the provider's dashboard.", cfg.Username), Again: recheck}
 	case !errors.Is(err, errRefused):
-		return "", &issue.Wait{Sentence: fmt.Sprintf("%s could not be asked whether the old password still works: %v.", upper(server(cfg)), err), Again: recheck}
+		return "", &issue.Wait{Sentence: fmt.Sprintf("%s could not be asked whether the old password still works: %v.", upper(server(cfg)), err), Again: again}
 	}
 	err = login(ctx, cfg, o.New)
 	if gone := stopped(ctx, err); gone != nil {
@@ -34,7 +38,7 @@ func (i *Issuer) Retire(ctx context.Context, o issue.Order) (string, error) {
 	case errors.Is(err, errRefused):
 		return "", &issue.Fault{Err: err, Sentence: fmt.Sprintf("%s refuses the old password and the new one: no mail can be sent. Was the wrong one deleted?", upper(server(cfg)))}
 	case err != nil:
-		return "", &issue.Wait{Sentence: fmt.Sprintf("%s refuses the old password, but could not be asked about the new one: %v.", upper(server(cfg)), err), Again: recheck}
+		return "", &issue.Wait{Sentence: fmt.Sprintf("%s refuses the old password, but could not be asked about the new one: %v.", upper(server(cfg)), err), Again: again}
 	}
 	note := "The provider refuses the old password and takes the new one."
 	if o.Compromised {
@@ -60,7 +64,7 @@ func (i *Issuer) Revive(ctx context.Context, o issue.Order) (string, error) {
 	case errors.Is(err, errRefused):
 		return "", &issue.Fault{Err: err, Sentence: "It is too late: the old password is deleted at the provider and cannot be brought back."}
 	}
-	return "", &issue.Wait{Sentence: fmt.Sprintf("%s could not be asked whether the old password still works: %v.", upper(server(cfg)), err)}
+	return "", &issue.Wait{Sentence: fmt.Sprintf("%s could not be asked whether the old password still works: %v.", upper(server(cfg)), err), Again: again}
 }
 
 // Rollback says what is left to a person: only the provider can delete the new

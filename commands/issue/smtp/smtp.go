@@ -46,7 +46,7 @@ func New(cfg Config) *Issuer {
 	return &Issuer{cfg: cfg}
 }
 
-// recheck is how often a provider is asked whether a person has been at work there.
+// recheck is how often it is looked whether a person has been at work.
 const recheck = time.Minute
 
 // settings answers the SMTP settings of an order.
@@ -72,7 +72,7 @@ func (i *Issuer) Create(_ context.Context, o issue.Order) (secret.Value, string,
 	if err != nil {
 		return secret.Value{}, "", err
 	}
-	return secret.Value{}, "", &issue.Wait{Sentence: fmt.Sprintf(
+	return secret.Value{}, "", &issue.Wait{Again: recheck, Sentence: fmt.Sprintf(
 		"The provider makes this password: make a new one for %s in its dashboard, then run rekey provide %s on rekey's host.", cfg.Username, o.Run)}
 }
 
