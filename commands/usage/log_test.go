@@ -288,3 +288,25 @@ func TestNamesAreBounded(t *testing.T) {
 		t.Errorf("%d users, %v a minute, first %.60q, last %q, %v", len(got.Users), got.PerMinute, got.Users[0], got.Users[len(got.Users)-1], err)
 	}
 }
+
+// TestNoUseIsLostAtTheEdge: wherever the search for the beginning lands, every use of
+// the quiet span counts, and none above it asks for a time.
+func TestNoUseIsLostAtTheEdge(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "app.log")
+	for pad := 120; pad < 300; pad += 7 {
+		var lines []string
+		for back := 600; back > 0; back-- {
+			line := iso(ago(time.Duration(back)*time.Second)) + " verified_with=previous from 10.0.0.7 " + strings.Repeat("x", pad)
+			lines = append(lines, line)
+			if back > 310 {
+				lines = append(lines, "verified_with=previous in a traceback", "verified_with=previous in a traceback")
+			}
+		}
+		write(t, path, ago(time.Second), lines...)
+		got, err := looker(t, atNow).Look(t.Context(), source(path), long)
+		if err != nil || got.PerMinute != 60 {
+			t.Fatalf("lines of %d bytes: %v uses a minute, %v; want 60", len(lines[len(lines)-1]), got.PerMinute, err)
+		}
+	}
+}

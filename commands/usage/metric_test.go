@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -207,5 +208,17 @@ func TestMetricThatCannotBeRead(t *testing.T) {
 	cancel()
 	if _, err := looker(t, atNow).Look(ctx, []secret.UsageSource{{Metric: e.URL, Series: previousSeries}}, long); !errors.Is(err, context.Canceled) {
 		t.Errorf("stopped: %v", err)
+	}
+}
+
+// TestSomebodySeenNeedsNoPatience: a source that was not watched for long does not hide
+// what another one shows.
+func TestSomebodySeenNeedsNoPatience(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "app.log")
+	write(t, path, ago(time.Second), iso(ago(time.Minute))+" verified_with=previous from 10.0.0.7")
+	sources := append(source(path), secret.UsageSource{Metric: export(t, page("12")).URL, Series: previousSeries})
+	if got, err := looker(t, atNow).Look(t.Context(), sources, long); err != nil || len(got.Users) != 1 {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
