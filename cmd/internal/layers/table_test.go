@@ -40,6 +40,7 @@ commands/reload/traps:           commands/reload commands/secret commands/store 
 commands/issue/sentrykey:        commands/issue commands/verify commands/secret audit audit/sentry audit/sentry/api; sentry
 commands/issue/smtp:             commands/issue commands/secret commands/verify; mail
 commands/issue/command:          commands/issue commands/reload commands/secret commands/verify
+commands/issue/postgres:         commands/issue commands/secret commands/verify; pgx
 commands/issue:                  commands/secret commands/store commands/verify
 commands/rotate:                 commands commands/issue commands/store commands/verify commands/reload commands/secret audit/ledger; sync
 commands/journal:                audit/ledger
@@ -76,6 +77,7 @@ commands/storetest:              commands/store commands/secret; cmp rapid
 commands/issue/smtp/smtptest:    commands/secret; smtpd
 commands/issue/issuetest:        commands/issue commands/secret commands/storetest commands/verify
 commands/estatetest:             commands/secret; sys
+cmd/internal/leathertest:        audit/audittest commands/issue/smtp/smtptest commands/secret commands/store/dotenv; pgx sync
 bot/bottest:                     ; slack websocket
 `
 
