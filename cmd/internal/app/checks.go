@@ -26,7 +26,11 @@ var _ rotate.Checks = (*checks)(nil)
 func (a *App) newChecks() (*checks, error) {
 	list, err := checklist.New(checklist.Deps{
 		Guard: a.guard, SentryToken: a.cfg.Settings.SentryAuthToken.Reveal,
-		SentryClient: &http.Client{Transport: a.outward(), Timeout: 30 * time.Second},
+		SentryClient: &http.Client{
+			Transport: a.outward(), Timeout: 30 * time.Second,
+			// The token goes to the host that the catalogue names and to no other.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
 	})
 	if err != nil {
 		return nil, err
