@@ -133,7 +133,7 @@ func (a *App) wire(ctx context.Context) error {
 		return err
 	}
 	a.rotator, err = rotate.New(rotate.Config{
-		Stores: a.stores, Issuers: issuers(a.cfg.Within), Checks: checks, Look: checks.look,
+		Stores: a.stores, Issuers: Issuers(a.cfg.Within), Checks: checks, Look: checks.look,
 		Guard: a.guard, Key: a.key, Within: a.cfg.Within,
 	})
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"rekey/commands/issue"
 	"rekey/commands/issue/command"
+	"rekey/commands/issue/postgres"
 	"rekey/commands/issue/sentrykey"
 	"rekey/commands/issue/smtp"
 	"rekey/commands/secret"
@@ -42,11 +43,13 @@ func openStores(ctx context.Context, cat *secret.Catalogue) (map[string]store.St
 	return stores, nil
 }
 
-// issuers answers who makes the values of each procedure valid. Their own connections
+// Issuers answers who makes the values of each procedure valid. within bounds how long
+// one that cannot be asked is asked again; 0 takes each issuer's own time. Their own connections
 // do not pass the outbound guard: what they send to an issuer is the credential itself.
-func issuers(within time.Duration) map[secret.Procedure]issue.Issuer {
+func Issuers(within time.Duration) map[secret.Procedure]issue.Issuer {
 	return map[secret.Procedure]issue.Issuer{
 		secret.SMTPPassword: smtp.New(smtp.Config{Within: within}),
+		secret.PostgresRole: postgres.New(postgres.Config{}),
 		secret.SentryKey:    sentrykey.New(sentrykey.Config{HTTPClient: &http.Client{Timeout: 30 * time.Second}}),
 		secret.OwnCommands:  command.New(),
 	}

@@ -7,20 +7,15 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/http"
 	"os"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
+	"rekey/cmd/internal/app"
 	"rekey/cmd/internal/config"
 	"rekey/commands/awsrotation"
-	"rekey/commands/issue"
-	"rekey/commands/issue/command"
-	"rekey/commands/issue/postgres"
-	"rekey/commands/issue/sentrykey"
 	"rekey/commands/secret"
 	"rekey/commands/store/aws"
 )
@@ -102,11 +97,7 @@ func (c *awsRotationCmd) step(ctx context.Context, cat *secret.Catalogue, e awsr
 	guard, mu := secret.NewGuard(key), sync.Mutex{}
 	h, err := awsrotation.New(awsrotation.Config{
 		Client: client, Catalogue: cat, Secret: c.Secret, Environment: c.Environment, Store: st.Name,
-		Issuers: map[secret.Procedure]issue.Issuer{
-			secret.PostgresRole: postgres.New(postgres.Config{}),
-			secret.SentryKey:    sentrykey.New(sentrykey.Config{HTTPClient: &http.Client{Timeout: 30 * time.Second}}),
-			secret.OwnCommands:  command.New(),
-		},
+		Issuers: app.Issuers(0),
 		Learn: func(v secret.Value) { guard.Add(secret.Fingerprints(key, "rotation", "aws", "live", v)) },
 		Say: func(sentence string) {
 			mu.Lock()
