@@ -55,8 +55,10 @@ func from(u secret.Use, stage string, e store.Escrow) []store.State {
 		return []store.State{desired(u, StagePublish, e)}
 	case stage == StageUnswitch || stage == StageRollback || stage == StageRestore:
 		return []store.State{
-			{Current: e.Old}, {Current: e.New},
-			{Current: e.New, Previous: e.Old}, {Current: e.Old, Previous: e.New},
+			{Current: e.Old},
+			{Current: e.New},
+			{Current: e.New, Previous: e.Old},
+			{Current: e.Old, Previous: e.New},
 		}
 	}
 	return nil

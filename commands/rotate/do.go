@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"rekey/audit/ledger"
 	"rekey/commands/issue"
@@ -26,11 +27,19 @@ func (r *Rotator) Do(ctx context.Context, s Subject, step ledger.Step) (Result, 
 	case ctx.Err() != nil && err != nil:
 		return Result{}, context.Cause(ctx)
 	case errors.As(err, &wait):
-		return Result{Note: r.clean(wait.Sentence), Wait: r.cfg.Now().Add(max(wait.Again, 0))}, nil
+		return Result{Note: r.clean(wait.Sentence), Wait: r.again(wait.Again)}, nil
 	case errors.As(err, &fault):
 		return res, &Fault{Sentence: r.clean(fault.Sentence), Err: fault.Err}
 	}
 	return res, err
+}
+
+// again is when to look again at what an issuer asked to be waited for.
+func (r *Rotator) again(after time.Duration) time.Time {
+	if after <= 0 {
+		after = 30 * time.Second
+	}
+	return r.cfg.Now().Add(min(after, r.cfg.Recheck))
 }
 
 func (r *Rotator) do(ctx context.Context, s Subject, step ledger.Step) (Result, error) {

@@ -15,8 +15,6 @@ import (
 )
 
 const (
-	// drainPace is how long retiring waits between two looks at who uses the old value.
-	drainPace = time.Minute
 	// lag is how long an issuer may take until a revocation counts everywhere.
 	lag = 15 * time.Minute
 	// lagPace lies between two attempts with the old value in that time.
@@ -162,7 +160,7 @@ func (r *Rotator) drain(ctx context.Context, s Subject) (Result, error) {
 	case err != nil:
 		return Result{
 			Note: r.clean("Who still uses the old value cannot be read, so it is not retired yet: " + err.Error() + "."),
-			Wait: r.cfg.Now().Add(drainPace),
+			Wait: r.cfg.Now().Add(r.cfg.Recheck),
 		}, nil
 	case !known:
 		return Result{Note: "Nothing tells who still uses the old value."}, nil
@@ -173,7 +171,7 @@ func (r *Rotator) drain(ctx context.Context, s Subject) (Result, error) {
 	}
 	return Result{
 		Note: r.clean("The old value is still used " + still(usage) + "; it is retired when nobody does."),
-		Wait: r.cfg.Now().Add(drainPace),
+		Wait: r.cfg.Now().Add(r.cfg.Recheck),
 	}, nil
 }
 

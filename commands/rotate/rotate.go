@@ -49,6 +49,10 @@ type Config struct {
 	Within time.Duration
 	// Pause lies between two rounds of questions; 0 means 100 ms.
 	Pause time.Duration
+	// Recheck is the longest pause between two looks at what a step waits for: a person,
+	// a session, the last user of the old value; 0 means 1 min. An overlap is not looked
+	// at before it is over.
+	Recheck time.Duration
 	// Rand is where new values come from; nil means crypto/rand.
 	Rand io.Reader
 	// Now is the clock; nil means time.Now.
@@ -68,6 +72,9 @@ func New(cfg Config) (*Rotator, error) {
 	}
 	if cfg.Pause == 0 {
 		cfg.Pause = 100 * time.Millisecond
+	}
+	if cfg.Recheck == 0 {
+		cfg.Recheck = time.Minute
 	}
 	if cfg.Rand == nil {
 		cfg.Rand = rand.Reader

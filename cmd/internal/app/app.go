@@ -39,24 +39,27 @@ type Config struct {
 	Version string
 	// Within bounds each check of a consumer; 0 means 30 s.
 	Within time.Duration
+	// Recheck bounds the pause between two looks at what a rotation waits for; 0 means
+	// 1 min.
+	Recheck time.Duration
 	// Observer is called at each moment of each step; see journal.Observer.
 	Observer journal.Observer
 }
 
 // App is one process of rekey: the layers, open and wired, not yet running.
 type App struct {
-	cfg    Config
-	log    *slog.Logger
-	guard  *secret.Guard
-	key    secret.Key
-	store  ledger.Store
-	unlock func() error // gives the single-process lock back; nil when not held
-	stores map[string]store.Store
+	cfg     Config
+	log     *slog.Logger
+	guard   *secret.Guard
+	key     secret.Key
+	store   ledger.Store
+	unlock  func() error // gives the single-process lock back; nil when not held
+	stores  map[string]store.Store
 	rotator *rotate.Rotator
-	jobs   *jobs.Engine
-	desk   *intake.Desk
-	sentry *reporter
-	slack  *slack.Client // nil without a bot token
+	jobs    *jobs.Engine
+	desk    *intake.Desk
+	sentry  *reporter
+	slack   *slack.Client // nil without a bot token
 
 	working bool // this App can carry runs on
 	begun   bool // Carry has started the job engine
@@ -67,7 +70,7 @@ type App struct {
 // hold, and Open fails with ledger.ErrLocked while another has it. With work false
 // the App can only record requests, for a process that works to take up.
 func Open(ctx context.Context, cfg Config, work bool) (_ *App, err error) {
-	a := &App{cfg: cfg, working: work, key: cfg.Settings.Key, }
+	a := &App{cfg: cfg, working: work, key: cfg.Settings.Key}
 	a.guard = secret.NewGuard(a.key)
 	defer func() {
 		if err != nil {
@@ -134,7 +137,7 @@ func (a *App) wire(ctx context.Context) error {
 	}
 	a.rotator, err = rotate.New(rotate.Config{
 		Stores: a.stores, Issuers: Issuers(a.cfg.Within), Checks: checks, Look: checks.look,
-		Guard: a.guard, Key: a.key, Within: a.cfg.Within,
+		Guard: a.guard, Key: a.key, Within: a.cfg.Within, Recheck: a.cfg.Recheck,
 	})
 	if err != nil {
 		return err
