@@ -157,7 +157,7 @@ func subject(cat *secret.Catalogue, req commands.Request) Decision {
 	if _, ok := cat.Place(sec.Name, env.Name); !ok {
 		return refuse(NotThere, fmt.Sprintf("%s does not exist in %s, only in %s.", sec.Name, env.Name, either(places(sec))))
 	}
-	if req.Verb == commands.Rotate && sec.Procedure != secret.HMACOverlap {
+	if req.Verb == commands.Rotate && sec.Procedure == secret.Manual {
 		return byHand(sec, env)
 	}
 	return Decision{Allowed: true, Code: Allowed}
