@@ -14,10 +14,20 @@ import (
 )
 
 // reloadScript sends SIGHUP to the process whose number stands in a file: the shell's
-// own kill, because not every machine has another.
+// own kill, because not every machine has another. During a reload gunicorn and Celery
+// take the file away for a moment.
 const reloadScript = `#!/bin/sh
 set -eu
-kill -HUP "$(cat "$1")"
+tries=0
+until pid=$(cat "$1" 2>/dev/null) && [ -n "$pid" ]; do
+	tries=$((tries + 1))
+	if [ $tries -gt 200 ]; then
+		echo "there is no process: $1 is missing" >&2
+		exit 1
+	fi
+	sleep 0.1
+done
+kill -HUP "$pid"
 `
 
 // furnish makes folders, programs and values, and chooses ports.
