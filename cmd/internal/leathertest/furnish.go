@@ -13,23 +13,6 @@ import (
 	"rekey/commands/store/dotenv"
 )
 
-// reloadScript sends SIGHUP to the process whose number stands in a file: the shell's
-// own kill, because not every machine has another. During a reload gunicorn and Celery
-// take the file away for a moment.
-const reloadScript = `#!/bin/sh
-set -eu
-tries=0
-until pid=$(cat "$1" 2>/dev/null) && [ -n "$pid" ]; do
-	tries=$((tries + 1))
-	if [ $tries -gt 200 ]; then
-		echo "there is no process: $1 is missing" >&2
-		exit 1
-	fi
-	sleep 0.1
-done
-kill -HUP "$pid"
-`
-
 // furnish makes folders, programs and values, and chooses ports.
 func (e *Estate) furnish() (err error) {
 	if e.cfg.Examples == "" {
@@ -61,12 +44,12 @@ func (e *Estate) furnish() (err error) {
 		return err
 	}
 	e.editor = random()
-	return e.writePrograms()
+	return e.writeManage()
 }
 
-// writePrograms writes what rekey runs: the reload, and manage.py with the environment
-// of Django, which rekey does not hand on.
-func (e *Estate) writePrograms() error {
+// writeManage writes the program rekey runs: manage.py with the environment of Django,
+// which rekey does not hand on.
+func (e *Estate) writeManage() error {
 	var manage strings.Builder
 	manage.WriteString("#!/bin/sh\n")
 	for _, setting := range e.djangoEnv(Django) {
@@ -74,10 +57,8 @@ func (e *Estate) writePrograms() error {
 		fmt.Fprintf(&manage, "export %s=%s\n", name, shellQuote(value))
 	}
 	fmt.Fprintf(&manage, "exec %s %s \"$@\"\n", shellQuote(e.tools.python), shellQuote(filepath.Join(e.api(), "manage.py")))
-	for name, text := range map[string]string{"reload": reloadScript, "manage": manage.String()} {
-		if err := os.WriteFile(e.path("bin", name), []byte(text), 0o700); err != nil { //nolint:gosec // it is a program
-			return fmt.Errorf("writing %s: %w", name, err)
-		}
+	if err := os.WriteFile(e.path("bin", "manage"), []byte(manage.String()), 0o700); err != nil { //nolint:gosec // it is a program
+		return fmt.Errorf("writing manage: %w", err)
 	}
 	return nil
 }

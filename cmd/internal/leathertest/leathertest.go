@@ -68,6 +68,7 @@ type Estate struct {
 
 	mu    sync.Mutex
 	procs map[string]*process
+	pids  map[string]string
 	order []string
 	homes []string // folders outside Dir, removed at the end
 }
@@ -81,7 +82,7 @@ const (
 // Start runs everything and waits until all of it is well. ctx bounds the start alone;
 // call Stop in the end. The processes also end when this one does, however it ends.
 func Start(ctx context.Context, cfg Config) (_ *Estate, err error) {
-	e := &Estate{cfg: cfg.withDefaults(), values: map[string]secret.Value{}, ports: map[string]int{}, procs: map[string]*process{}}
+	e := &Estate{cfg: cfg.withDefaults(), values: map[string]secret.Value{}, ports: map[string]int{}, procs: map[string]*process{}, pids: map[string]string{}}
 	if e.tools, err = findTools(ctx); err != nil {
 		return nil, err
 	}
@@ -158,10 +159,13 @@ func (e *Estate) URL(service string) string {
 	return fmt.Sprintf("http://127.0.0.1:%d", e.ports[service])
 }
 
-// Reload is the command that tells a service to read its .env file again: it sends
-// SIGHUP to its main process.
+// Reload is the command that tells a service to read its .env file again: SIGHUP to its
+// main process. The number is the process's as it was started last; that of PIDFile is
+// away for a moment during a reload.
 func (e *Estate) Reload(service string) []string {
-	return []string{e.path("bin", "reload"), e.PIDFile(service)}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return []string{e.tools.kill, "-HUP", e.pids[service]}
 }
 
 // Manage is manage.py in the environment of Django, as an argument list to add to.

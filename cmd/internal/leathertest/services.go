@@ -34,7 +34,6 @@ func (e *Estate) djangoEnv(service string) []string {
 		"LEATHER_PID=" + e.PIDFile(service),
 		fmt.Sprintf("LEATHER_BIND=127.0.0.1:%d", e.ports[Django]),
 		"LEATHER_WORKERS=" + strconv.Itoa(e.cfg.Workers),
-		"LEATHER_PRELOAD=" + map[bool]string{true: "1", false: "0"}[e.cfg.Preload],
 	}
 }
 
@@ -49,6 +48,9 @@ func (e *Estate) startService(ctx context.Context, service string) error {
 	switch service {
 	case Django:
 		p = program{argv: []string{e.tools.gunicorn, "--config", filepath.Join(e.api(), "gunicorn.conf.py"), "--chdir", e.api(), "leather.wsgi"}, env: e.djangoEnv(service)}
+		if e.cfg.Preload {
+			p.argv = append(p.argv, "--preload")
+		}
 	case Celery:
 		p, well = e.celery(), e.celeryAnswers
 	case Web:
@@ -67,10 +69,16 @@ func (e *Estate) startService(ctx context.Context, service string) error {
 	if err != nil {
 		return err
 	}
-	return running.await(ctx, func(ctx context.Context) bool {
-		_, err := os.Stat(e.PIDFile(service))
-		return err == nil && well(ctx)
+	var pid string
+	err = running.await(ctx, func(ctx context.Context) bool {
+		text, err := os.ReadFile(e.PIDFile(service))
+		pid = strings.TrimSpace(string(text))
+		return err == nil && pid != "" && well(ctx)
 	})
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.pids[service] = pid
+	return err
 }
 
 // celery is the worker: by its console script, which runs itself again on SIGHUP.

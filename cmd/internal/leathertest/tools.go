@@ -13,7 +13,7 @@ import (
 
 // tools are the paths of the programs the estate consists of.
 type tools struct {
-	python, gunicorn, celery, redis, node, postgresBin string
+	python, gunicorn, celery, redis, node, kill, postgresBin string
 }
 
 // wanted are the Python modules the estate needs.
@@ -51,6 +51,7 @@ func findTools(ctx context.Context) (tools, error) {
 		{&t.celery, filepath.Join(beside, "celery"), "celery"},
 		{&t.redis, "redis-server", "redis-server"},
 		{&t.node, "node", "nodejs"},
+		{&t.kill, "kill", "procps"},
 	} {
 		path, err := exec.LookPath(program.name)
 		if err != nil {

@@ -11,7 +11,7 @@ from gunicorn.glogging import Logger
 
 bind = os.environ.get("LEATHER_BIND", "127.0.0.1:8000")
 workers = int(os.environ.get("LEATHER_WORKERS", "4"))
-preload_app = os.environ.get("LEATHER_PRELOAD") == "1"  # to show what goes wrong
+preload_app = False
 # Sync workers keep no connection open, so that none is cut by a reload.
 worker_class = "sync"
 graceful_timeout = 30
