@@ -47,6 +47,7 @@ type world struct {
 	app      string    // the role in use
 	password string
 	owner    string // the group that owns everything
+	id       string // in the name of every role of this world
 	order    issue.Order
 }
 
@@ -95,7 +96,7 @@ func newWorld(t testing.TB) *world {
 	id := strings.ToLower(rand.Text()[:8])
 	w := &world{
 		t: t, url: u, dir: parsed.Query().Get("host"), name: strings.TrimPrefix(parsed.Path, "/"),
-		app: "App-" + id, password: "Canary" + rand.Text(), owner: "owner_" + id,
+		app: "App-" + id, password: "Canary" + rand.Text(), owner: "owner_" + id, id: id,
 	}
 	w.db = w.connect(u)
 	serve(t, w.db)
@@ -139,7 +140,7 @@ CREATE VIEW app.names AS SELECT name FROM app.customers;
 CREATE FUNCTION app.add(a int, b "Odd Schema"."It""s") RETURNS int LANGUAGE sql AS 'SELECT 1';
 CREATE PROCEDURE app.tidy(a int) LANGUAGE sql AS 'SELECT 1';
 CREATE TYPE app.state AS ENUM ('new', 'paid');
-ALTER TABLE app.orders OWNER TO %[3]s; ALTER TABLE app.customers OWNER TO %[3]s; ALTER TABLE "Odd Schema"."It""s" OWNER TO %[3]s;
+ALTER TABLE app.orders OWNER TO %[3]s; ALTER TABLE app.customers OWNER TO %[6]s; ALTER TABLE "Odd Schema"."It""s" OWNER TO %[3]s;
 ALTER VIEW app.names OWNER TO %[3]s; ALTER FUNCTION app.add OWNER TO %[3]s; ALTER PROCEDURE app.tidy OWNER TO %[3]s; ALTER TYPE app.state OWNER TO %[3]s;
 REVOKE ALL ON FUNCTION app.add FROM PUBLIC; REVOKE ALL ON PROCEDURE app.tidy FROM PUBLIC; REVOKE ALL ON TYPE app.state FROM PUBLIC;
 GRANT SELECT, INSERT, UPDATE, DELETE ON app.orders TO %[1]s; GRANT USAGE, SELECT ON SEQUENCE app.orders_id_seq TO %[1]s;
@@ -286,4 +287,10 @@ func must(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// session is an application's connection with a value.
+func (w *world) session(v secret.Value) *pgx.Conn {
+	w.t.Helper()
+	return w.connect(v.Reveal())
 }
