@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import logging
 import os
 import tempfile
 import unittest
@@ -179,6 +180,14 @@ class Requests(TestCase):
             with self.assertLogs("rekey", "INFO") as seen:
                 self.post(mac(OLD), HTTP_USER_AGENT=agent, REMOTE_ADDR=peer)
             self.assertIn(":" + want + " variable=", seen.output[0])
+
+    @override_settings(REKEY_CHECKS_FROM=["192.0.2.0/24"])
+    def test_rekeys_questions_are_no_evidence(self):
+        for agent, peer, ours in [("rekey-check/1", "192.0.2.9", True), ("rekey-check/1", "198.51.100.7", False), ("curl/8", "192.0.2.9", False)]:
+            with self.subTest(agent + " " + peer), self.assertLogs("django.request", "WARNING") as seen:
+                logging.getLogger("django.request").warning("a line of the test's own")
+                self.assertEqual(self.post(mac("x"), HTTP_USER_AGENT=agent, REMOTE_ADDR=peer).status_code, 403)
+            self.assertEqual(any("Forbidden: /hook" in line for line in seen.output), not ours)
 
     def test_the_challenge(self):
         response = self.client.get("/rekey/proof/REVALIDATE_SECRET", {"nonce": NONCE})

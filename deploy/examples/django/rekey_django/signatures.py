@@ -21,7 +21,7 @@ def signed(request, variable, header="X-Signature"):
         verified_with=previous variable=REVALIDATE_SECRET client=10.0.0.5 POST /api/revalidate/
 
     at level INFO for the previous value and DEBUG for the current one. rekey's own
-    checks try the old value on purpose; their lines begin with "check" instead.
+    checks try the old value and made-up ones on purpose; their lines begin with "check_".
     """
     given = request.headers.get(header, "")
     current = getattr(settings, variable, "")
@@ -32,6 +32,8 @@ def signed(request, variable, header="X-Signature"):
         text = "check_%s" if from_rekey(request) else "verified_with=%s"
         log.log(level, text + " variable=%s client=%s %s %s", which, variable, client_address(request), request.method, request.path)
         return True
-    if tripwire.tripped(variable, request.body, given, (current, previous)) and not from_rekey(request):
+    if from_rekey(request):
+        log.info("check_refused variable=%s client=%s %s %s", variable, client_address(request), request.method, request.path)
+    elif tripwire.tripped(variable, request.body, given, (current, previous)):
         log.error("retired secret used: variable=%s client=%s %s %s", variable, client_address(request), request.method, request.path)
     return False
