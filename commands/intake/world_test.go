@@ -156,11 +156,6 @@ func (w *world) run(id string) ledger.Run {
 	return view(w, func(ctx context.Context, tx ledger.Tx) (ledger.Run, error) { return tx.Run(ctx, id) })
 }
 
-func (w *world) steps(run string) []ledger.Step {
-	w.t.Helper()
-	return view(w, func(ctx context.Context, tx ledger.Tx) ([]ledger.Step, error) { return tx.Steps(ctx, run) })
-}
-
 func (w *world) entries() []ledger.Entry {
 	w.t.Helper()
 	var all []ledger.Entry

@@ -93,7 +93,7 @@ type Usage struct {
 // Any reports that somebody uses it.
 func (u Usage) Any() bool { return len(u.Users) > 0 || u.PerMinute > 0 }
 
-// ErrCannotTell: the issuer has no way to know who uses a value.
+// ErrCannotTell reports that the issuer has no way to know who uses a value.
 var ErrCannotTell = fmt.Errorf("nothing tells who still uses the old value")
 
 // Fault is a step that definitely failed. Its text is one plain sentence for people.

@@ -158,10 +158,10 @@ func (r *Rotator) drain(ctx context.Context, s Subject) (Result, error) {
 	case err != nil && s.compromised():
 		return Result{Note: r.clean("Who still uses the old value could not be read: " + err.Error() + ".")}, nil
 	case err != nil:
-		return Result{
-			Note: r.clean("Who still uses the old value cannot be read, so it is not retired yet: " + err.Error() + "."),
-			Wait: r.cfg.Now().Add(r.cfg.Recheck),
-		}, nil
+		return Result{}, &issue.Wait{
+			Sentence: "Who still uses the old value cannot be read, so it is not retired yet: " + err.Error() + ".",
+			Again:    r.cfg.Recheck,
+		}
 	case !known:
 		return Result{Note: "Nothing tells who still uses the old value."}, nil
 	case !usage.Any():

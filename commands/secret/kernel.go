@@ -40,8 +40,8 @@ func kernels(v string) []string {
 			continue
 		}
 		out = append(out, p)
-		if clear, err := url.PathUnescape(p); err == nil && clear != p && len(clear) >= MinFingerprint {
-			out = append(out, clear)
+		if plain, err := url.PathUnescape(p); err == nil && plain != p && len(plain) >= MinFingerprint {
+			out = append(out, plain)
 		}
 	}
 	if len(out) == 0 { // nothing in it tells what is secret

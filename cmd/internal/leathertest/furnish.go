@@ -108,7 +108,7 @@ func freePort() (int, error) {
 		return 0, fmt.Errorf("looking for a free port: %w", err)
 	}
 	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil //nolint:forcetypeassert // of a TCP listener
+	return l.Addr().(*net.TCPAddr).Port, nil //nolint:forcetypeassert,errcheck // of a TCP listener
 }
 
 // djangoKey makes a key as Django does. Its alphabet has a $, which some readers of .env

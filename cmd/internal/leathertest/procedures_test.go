@@ -143,7 +143,10 @@ func (r *rekey) story(id string) string {
 // Celery, Redis, PostgreSQL, SMTP and Node.js under steady signed traffic: none of the
 // honest requests is refused, and the old value is dead in the end.
 //
-// With -v the test prints the table that the README shows.
+// With -v the test prints the table that the README shows. It has the machine to
+// itself: what it measures would be somebody else's load.
+//
+//nolint:paralleltest // see above
 func TestEveryProcedureUnderTraffic(t *testing.T) {
 	e := start(t, leathertest.Config{})
 	r := onDuty(t, e)

@@ -117,7 +117,7 @@ func (s *Session) attach(req *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name, value := range s.cookies {
-		req.AddCookie(&http.Cookie{Name: name, Value: value})
+		req.AddCookie(&http.Cookie{Name: name, Value: value}) //nolint:gosec // what a browser sends back has no attributes
 	}
 }
 
