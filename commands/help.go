@@ -26,6 +26,18 @@ func Topics() []Topic {
 			CLI:     "rekey rotate ANALYTICS_SECRET routine --reason 'quarterly rotation'",
 		},
 		{
+			Usage:   "/rotate SECRET routine|compromised dry-run",
+			Meaning: "Tells every file, command, role and call that the rotation would touch, and touches nothing.",
+			Example: "/rotate DATABASE_URL routine dry-run",
+			CLI:     "rekey rotate DATABASE_URL routine --dry-run",
+		},
+		{
+			Usage:   "/rotate rollback RUN [reason]",
+			Meaning: "Takes a run back to the old value, as long as that can be had.",
+			Example: "/rotate rollback r-20261122-030000-abcdef",
+			CLI:     "rekey rollback r-20261122-030000-abcdef",
+		},
+		{
 			Usage:   "/audit-secret SECRET [in ENV] [since 24h]",
 			Meaning: "Reads the logs and Sentry for signs that somebody else used the secret; changes nothing.",
 			Example: "/audit-secret REVALIDATE_SECRET since 2026-11-20",
@@ -42,6 +54,12 @@ func Topics() []Topic {
 			Meaning: "Lists the secrets: owner, risk, when last rotated and when next due.",
 			Example: "/rotate list",
 			CLI:     "rekey list",
+		},
+		{
+			Usage:   "/rotate schedule",
+			Meaning: "Shows what is overdue and what falls due next, and whose it is.",
+			Example: "/rotate schedule",
+			CLI:     "rekey schedule",
 		},
 		{
 			Usage:   "/rotate help",

@@ -15,8 +15,9 @@ type Parser struct {
 // ParseSlash parses a slash command as Slack delivers it: command is "/rotate" or
 // "/audit-secret", text what follows. The error is a *UsageError.
 //
-//	/rotate SECRET routine|compromised [in ENV] [reason…]
-//	/rotate help | list | status [RUN]
+//	/rotate SECRET routine|compromised [in ENV] [dry-run] [confirmed] [reason…]
+//	/rotate rollback RUN [reason…]
+//	/rotate help | list | schedule | status [RUN]
 //	/audit-secret SECRET [in ENV] [since 24h | since 2026-11-20 | since 2026-11-20T10:00Z]
 //
 // ENV may also be written env=ENV, --env ENV or --env=ENV. "because" begins a reason
@@ -44,6 +45,10 @@ func (p Parser) Parse(command, text string) (Request, error) {
 			r.Run = word(tokens[1])
 		}
 		return r, nil
+	case "schedule":
+		return Request{Verb: Schedule}, nil
+	case "rollback", "undo", "revert":
+		return parseRollback(tokens[1:])
 	case "audit", "audit-secret":
 		if len(tokens) > 1 {
 			name, tokens = "audit-secret", tokens[1:]
@@ -96,6 +101,10 @@ func parseRotate(tokens []string) (Request, error) {
 			r.Mode, rest = m, rest[1:]
 			continue
 		}
+		if set := flag(&r, rest[0]); set != nil {
+			*set, rest = true, rest[1:]
+			continue
+		}
 		env, n, err := environment(rest, r)
 		if err != nil {
 			return Request{}, err
@@ -113,6 +122,24 @@ func parseRotate(tokens []string) (Request, error) {
 		return Request{}, noMode(r, rest)
 	}
 	return r, nil
+}
+
+// flag answers what a bare word switches on, nil when it is no such word.
+func flag(r *Request, token string) *bool {
+	switch strings.TrimLeft(keyword(token), "-") {
+	case "dry-run", "dryrun", "dry_run":
+		return &r.DryRun
+	case "confirmed", "confirm", "yes":
+		return &r.Confirmed
+	}
+	return nil
+}
+
+func parseRollback(tokens []string) (Request, error) {
+	if len(tokens) == 0 || word(tokens[0]) == "" {
+		return Request{}, &UsageError{Problem: "Which run is to go back? /rotate status lists the newest ones.", Try: "/rotate rollback RUN"}
+	}
+	return Request{Verb: Rollback, Run: word(tokens[0]), Reason: reason(tokens[1:])}, nil
 }
 
 // noMode asks instead of guessing: both guesses cost something, an outage at worst.

@@ -100,7 +100,11 @@ func (e *Engine) goBack(ctx context.Context, j *journal.Journal, subject rotate.
 			r.Problem = strings.TrimSpace(r.Problem + " Somebody asked to go back. " + way.Says)
 		},
 	}
-	for _, s := range steps { // the step it was in is over
+	for _, s := range steps { // the step it was in is over, and so is a way back that failed
+		if s.State == ledger.StepFailed && rotate.OnTheWayBack(s) {
+			s.State = ledger.StepUndone
+			c.Steps = append(c.Steps, s)
+		}
 		if s.State == ledger.StepRunning {
 			s.State, s.Note, s.Ended = ledger.StepUndone, "Given up: somebody asked to go back.", e.cfg.Now()
 			c.Steps = append(c.Steps, s)

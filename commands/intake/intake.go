@@ -16,6 +16,7 @@ import (
 	"rekey/commands"
 	"rekey/commands/journal"
 	"rekey/commands/policy"
+	"rekey/commands/rotate"
 	"rekey/commands/secret"
 )
 
@@ -28,8 +29,15 @@ type Queue interface {
 	EnqueueRun(ctx context.Context, tx ledger.Tx, runID string, at time.Time) error
 }
 
+// Planner looks at a rotation before it is asked for; *rotate.Rotator is one.
+type Planner interface {
+	Describe(ctx context.Context, s rotate.Subject) ([]commands.PlanRow, error)
+	Cost(ctx context.Context, s rotate.Subject) (string, error)
+}
+
 // Config is what a Desk needs. All fields are required.
 type Config struct {
+	Planner   Planner
 	Catalogue *secret.Catalogue
 	Store     ledger.Store
 	Queue     Queue
@@ -70,7 +78,13 @@ func (d *Desk) Take(ctx context.Context, req commands.Request) (commands.Answer,
 		return d.list(ctx)
 	case commands.Status:
 		return d.status(ctx, req)
-	case commands.Rotate, commands.Audit:
+	case commands.Schedule:
+		return d.schedule(ctx)
+	case commands.Rollback:
+		return d.rollback(ctx, req)
+	case commands.Rotate:
+		return d.rotate(ctx, req)
+	case commands.Audit:
 		return d.start(ctx, req)
 	}
 	return commands.Answer{Outcome: commands.Unusable, Verb: req.Verb, Text: "rekey does not know that command; type /rotate help."}, nil
@@ -241,6 +255,9 @@ func (d *Desk) entry(req commands.Request, run ledger.Run, result string) *ledge
 	}
 	if run.Mode != "" {
 		e.Detail = map[string]string{"mode": run.Mode, "incident": run.Incident}
+	}
+	if first, _, ok := d.rehearsedIn(req); ok && req.Verb == commands.Rotate && req.Mode == commands.Compromised {
+		e.Detail["skipped"] = "the rotation in " + first + " that comes first otherwise"
 	}
 	return e
 }

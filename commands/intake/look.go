@@ -8,6 +8,7 @@ import (
 
 	"rekey/audit/ledger"
 	"rekey/commands"
+	"rekey/commands/schedule"
 )
 
 // list answers every secret with its dates.
@@ -43,6 +44,23 @@ func (d *Desk) list(ctx context.Context) (commands.Answer, error) {
 		return commands.Answer{}, fmt.Errorf("listing the secrets: %w", err)
 	}
 	a.Text = fmt.Sprintf("%d secrets in the catalogue.", len(d.cfg.Catalogue.Secrets))
+	return a, nil
+}
+
+// schedule answers every secret in the order in which it wants attention.
+func (d *Desk) schedule(ctx context.Context) (commands.Answer, error) {
+	a, err := d.list(ctx)
+	if err != nil {
+		return a, err
+	}
+	a.Verb, a.Secrets = commands.Schedule, schedule.Sorted(a.Secrets)
+	overdue := 0
+	for _, r := range a.Secrets {
+		if schedule.Overdue(r, d.cfg.Now()) {
+			overdue++
+		}
+	}
+	a.Text = fmt.Sprintf("%d overdue of %d.", overdue, len(a.Secrets))
 	return a, nil
 }
 

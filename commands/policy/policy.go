@@ -66,7 +66,7 @@ func Decide(cat *secret.Catalogue, req commands.Request) Decision {
 		return d
 	}
 	switch req.Verb {
-	case commands.List, commands.Status:
+	case commands.List, commands.Status, commands.Schedule, commands.Rollback:
 		return Decision{Allowed: true, Code: Allowed}
 	case commands.Rotate, commands.Audit:
 		return subject(cat, req)
@@ -92,7 +92,7 @@ func authority(cat *secret.Catalogue, req commands.Request) Decision {
 	case !responder && !reader:
 		return refuse(Stranger, "You are not on the list of people who may use rekey, so nothing was done. "+
 			"If a secret has leaked, tell "+who(cat)+" now. This refusal is in the security log.")
-	case req.Verb == commands.Rotate && !responder:
+	case (req.Verb == commands.Rotate || req.Verb == commands.Rollback) && !responder:
 		return refuse(ReadOnly, "You may audit secrets, list them and ask for status, but not rotate them. "+
 			"If a secret has leaked, tell "+who(cat)+" now. This refusal is in the security log.")
 	}

@@ -176,7 +176,7 @@ func (a *App) wire(ctx context.Context) error {
 		Queue: a.jobs, Log: a.log, Now: time.Now, Observer: a.cfg.Observer,
 	})
 	a.desk = intake.New(intake.Config{
-		Catalogue: a.cfg.Catalogue, Store: a.store, Queue: a.jobs, Guard: a.guard, Now: time.Now,
+		Planner: a.rotator, Catalogue: a.cfg.Catalogue, Store: a.store, Queue: a.jobs, Guard: a.guard, Now: time.Now,
 	})
 	return nil
 }

@@ -41,13 +41,14 @@ commands/issue/sentrykey:        commands/issue commands/verify commands/secret 
 commands/issue/smtp:             commands/issue commands/secret commands/verify; mail
 commands/issue/command:          commands/issue commands/reload commands/secret commands/verify
 commands/issue/postgres:         commands/issue commands/secret commands/verify; pgx
+commands/schedule:               commands commands/secret
 commands/issue:                  commands/secret commands/store commands/verify
 commands/rotate:                 commands commands/issue commands/store commands/verify commands/reload commands/secret audit/ledger; sync
 commands/journal:                audit/ledger
 commands/inspect:                commands commands/secret audit audit/logs audit/sentry; sync
 commands/jobs:                   commands audit/ledger audit/ledger/postgres audit/ledger/sqlite; river pgx sqlite sync
 commands/emergency:              commands commands/rotate commands/inspect commands/jobs commands/journal commands/secret audit audit/ledger
-commands/intake:                 commands commands/policy commands/jobs commands/journal commands/secret audit audit/ledger
+commands/intake:                 commands commands/rotate commands/schedule commands/policy commands/jobs commands/journal commands/secret audit audit/ledger
 
 # bot: Slack's and PagerDuty's words, in and out.
 bot/socket:                      ; slack websocket sync

@@ -64,8 +64,20 @@ var schemes = []string{
 	"timescale", "timescaledb", "timescalegis",
 }
 
-// parse takes a URL apart. Its errors read on after "the URL".
+// parse takes apart a URL that can be rotated. Its errors read on after "the URL".
 func parse(text string) (address, error) {
+	a, err := split(text)
+	switch {
+	case err != nil:
+		return address{}, err
+	case a.password == "":
+		return address{}, errNoSecret
+	}
+	return a, nil
+}
+
+// split takes a URL apart, with or without a password.
+func split(text string) (address, error) {
 	a := address{text: text, options: map[string]string{}}
 	scheme, _, ok := strings.Cut(text, "://")
 	base, _, _ := strings.Cut(strings.ToLower(scheme), "+")
@@ -91,7 +103,13 @@ func parse(text string) (address, error) {
 	if err := a.readQuery(query, at+len(body)+1); err != nil {
 		return address{}, err
 	}
-	return a, a.complete()
+	switch {
+	case a.user == "":
+		return address{}, errNoUser
+	case a.database == "":
+		return address{}, errNoDB
+	}
+	return a, nil
 }
 
 // readUserinfo finds user and password before the hosts and answers where the hosts
@@ -233,19 +251,6 @@ func (a *address) hostOptions() error {
 	return nil
 }
 
-// complete refuses a URL that cannot be rotated.
-func (a *address) complete() error {
-	switch {
-	case a.user == "":
-		return errNoUser
-	case a.password == "":
-		return errNoSecret
-	case a.database == "":
-		return errNoDB
-	}
-	return nil
-}
-
 // with answers the URL with another user and password. password must need no
 // escaping; ours never do.
 func (a *address) with(user, password string) string {
@@ -283,54 +288,4 @@ func (a *address) where() string {
 
 func isPort(s string) bool {
 	return len(s) <= 5 && strings.Trim(s, "0123456789") == ""
-}
-
-// unescape reads %41 and nothing else: a plus sign is a plus sign, as in libpq.
-func unescape(s string) (string, error) {
-	if !strings.Contains(s, "%") {
-		return s, nil
-	}
-	b := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		if s[i] != '%' {
-			b = append(b, s[i])
-			continue
-		}
-		if i+2 >= len(s) {
-			return "", errEscape
-		}
-		hi, lo := nibble(s[i+1]), nibble(s[i+2])
-		if hi < 0 || lo < 0 || hi|lo == 0 {
-			return "", errEscape
-		}
-		b = append(b, byte(hi<<4|lo))
-		i += 2
-	}
-	return string(b), nil
-}
-
-func nibble(c byte) int {
-	switch {
-	case c >= '0' && c <= '9':
-		return int(c - '0')
-	case c >= 'a' && c <= 'f':
-		return int(c-'a') + 10
-	case c >= 'A' && c <= 'F':
-		return int(c-'A') + 10
-	}
-	return -1
-}
-
-// escape leaves only RFC 3986's unreserved characters as they are, so that no
-// reader of URLs, env files or shells sees anything special in the rest.
-func escape(s string) string {
-	var b strings.Builder
-	for _, c := range []byte(s) {
-		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~", c) >= 0 {
-			b.WriteByte(c)
-			continue
-		}
-		fmt.Fprintf(&b, "%%%02X", c)
-	}
-	return b.String()
 }

@@ -36,9 +36,9 @@ func (t task) adminAddress() (address, error) {
 			Sentence: fmt.Sprintf("The admin URL for %s cannot be read from %s.", t.order.Secret.Name, t.with.Admin), Err: err,
 		}
 	}
-	a, err := parse(value.Reveal())
 	// A server may know its admin by a certificate or a socket's owner.
-	if err != nil && !errors.Is(err, errNoSecret) {
+	a, err := split(value.Reveal())
+	if err != nil {
 		return address{}, issue.Faultf("The admin URL in %s %s.", t.with.Admin, err)
 	}
 	return a, nil
@@ -84,7 +84,7 @@ func (a *admin) close(ctx context.Context) { hangUp(ctx, a.Conn) }
 func (a *admin) in(ctx context.Context, o issue.Order, do func(tx pgx.Tx) error) error {
 	for try := 1; ; try++ {
 		err := a.once(ctx, o, do)
-		if !collided(err) || try == 5 {
+		if !collided(err) || try == 10 {
 			return err
 		}
 		if err := pause(ctx); err != nil {

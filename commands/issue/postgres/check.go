@@ -21,7 +21,7 @@ func (i *Issuer) Check(ctx context.Context, o issue.Order) (string, error) {
 		return "", err
 	}
 	var notes []string
-	try := i.knockAll(ctx, t.url)
+	try, open := i.knockAll(ctx, t.url)
 	switch {
 	case try.Answer == verify.Accepted:
 	case try.Answer == verify.Refused && o.Compromised:
@@ -29,7 +29,7 @@ func (i *Issuer) Check(ctx context.Context, o issue.Order) (string, error) {
 		notes = append(notes, fmt.Sprintf("The role %s cannot log in with the URL in use: somebody may have changed its password.", t.old))
 	case try.Answer == verify.Refused:
 		return "", issue.Faultf("The URL in use for %s does not log in: %s.", o.Secret.Name, clip(try.Why))
-	case strings.Contains(try.Why, unproven):
+	case open:
 		return "", issue.Faultf("No password can be proven for %s: %s. Give the address rekey connects from a line in pg_hba.conf that asks for scram-sha-256.", t.url.where(), unproven)
 	default:
 		return "", fmt.Errorf("asking %s: %s", t.url.where(), clip(try.Why))
@@ -45,7 +45,7 @@ func (i *Issuer) Check(ctx context.Context, o issue.Order) (string, error) {
 		}
 	}
 	more, err := i.rehearse(ctx, t, db)
-	for try := 1; collided(err) && try < 5; try++ {
+	for try := 1; collided(err) && try < 10; try++ {
 		more, err = i.rehearse(ctx, t, db)
 	}
 	if err != nil {

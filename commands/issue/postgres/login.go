@@ -25,7 +25,11 @@ func (i *Issuer) setLogin(ctx context.Context, t task, name string, may bool) er
 		return err
 	}
 	defer db.close(ctx)
-	return db.in(ctx, t.order, func(tx pgx.Tx) error {
+	return db.setLogin(ctx, t, name, may)
+}
+
+func (a *admin) setLogin(ctx context.Context, t task, name string, may bool) error {
+	return a.in(ctx, t.order, func(tx pgx.Tx) error {
 		r, err := find(ctx, tx, name)
 		switch {
 		case err != nil:

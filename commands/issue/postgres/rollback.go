@@ -18,24 +18,20 @@ func (i *Issuer) Rollback(ctx context.Context, o issue.Order) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	stop := ""
-	if err := i.look(ctx, t, func(tx pgx.Tx) error {
-		stop, err = t.rollbackStop(ctx, tx)
-		return err
-	}); err != nil || stop != "" {
-		return stop, err
-	}
-	if err := i.setLogin(ctx, t, t.new, false); err != nil {
-		return "", err
-	}
-	if _, err := i.end(ctx, t, t.new); err != nil {
-		return "", err
-	}
 	db, err := i.admin(ctx, t)
 	if err != nil {
 		return "", err
 	}
 	defer db.close(ctx)
+	if stop, err := t.rollbackStop(ctx, db); err != nil || stop != "" {
+		return stop, err
+	}
+	if err := db.setLogin(ctx, t, t.new, false); err != nil {
+		return "", err
+	}
+	if _, err := i.end(ctx, t, t.new); err != nil {
+		return "", err
+	}
 	note := fmt.Sprintf("The role %s is dropped.", t.new)
 	err = db.in(ctx, o, func(tx pgx.Tx) error {
 		now, err := find(ctx, tx, t.new)
@@ -63,7 +59,12 @@ func (i *Issuer) Rollback(ctx context.Context, o issue.Order) (string, error) {
 
 // rollbackStop answers why there is nothing to roll back, "" where there is. Where the
 // old role cannot log in it refuses: nothing would be left to connect with.
-func (t task) rollbackStop(ctx context.Context, tx pgx.Tx) (string, error) {
+func (t task) rollbackStop(ctx context.Context, db *admin) (string, error) {
+	tx, err := db.begin(ctx, t.order)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
 	now, err := find(ctx, tx, t.new)
 	if err != nil {
 		return "", explain("looking for the role "+t.new, err)
@@ -82,19 +83,4 @@ func (t task) rollbackStop(ctx context.Context, tx pgx.Tx) (string, error) {
 		return "", issue.Faultf("The role %s cannot log in any more, so %s is not removed: nothing would be left to connect with.", t.old, t.new)
 	}
 	return "", nil
-}
-
-// look runs do in a transaction that is taken back.
-func (i *Issuer) look(ctx context.Context, t task, do func(tx pgx.Tx) error) error {
-	db, err := i.admin(ctx, t)
-	if err != nil {
-		return err
-	}
-	defer db.close(ctx)
-	tx, err := db.begin(ctx, t.order)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	return do(tx)
 }

@@ -76,7 +76,10 @@ func (i *Issuer) make(ctx context.Context, db *admin, t task, tx pgx.Tx, verifie
 	if err := c.give(ctx); err != nil {
 		return nil, err
 	}
-	return c, c.compare(ctx)
+	if err := c.compare(ctx); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // oldRole reads the role in use, and refuses one that cannot be copied.

@@ -79,7 +79,7 @@ func TestAtWork(t *testing.T) {
 	}
 	// What is made from now on is shared as before.
 	w.exec("SET ROLE "+w.owner, "CREATE TABLE app.later (a int)", "RESET ROLE")
-	exec(t, app, "INSERT INTO later VALUES (1)", "SET ROLE "+w.owner, "CREATE TABLE app.grouped (a int)", "RESET ROLE", "INSERT INTO grouped VALUES (1)",
+	execute(t, app, "INSERT INTO later VALUES (1)", "SET ROLE "+w.owner, "CREATE TABLE app.grouped (a int)", "RESET ROLE", "INSERT INTO grouped VALUES (1)",
 		`CREATE TABLE "Odd Schema".own (a int)`)
 	w.exec("SET ROLE reports_"+w.id, `SELECT a FROM "Odd Schema".own`, "RESET ROLE")
 }
@@ -238,7 +238,7 @@ func TestCompromisedOwner(t *testing.T) {
 	if try := i.Test(t.Context(), o, o.Old); try.Answer != verify.Refused {
 		t.Errorf("the old value: %+v", try)
 	}
-	exec(t, w.session(o.New), "INSERT INTO mine VALUES (1)", "ALTER TABLE mine ADD b int")
+	execute(t, w.session(o.New), "INSERT INTO mine VALUES (1)", "ALTER TABLE mine ADD b int")
 	// The same in a routine run, where it came to own something late.
 	o.Compromised = false
 	fault(t, act(t.Context(), i, issue.Finish, o), "table app.mine")
@@ -249,7 +249,7 @@ func TestRollbackLosesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	i, o := w.begun()
-	exec(t, w.session(o.New), `CREATE TABLE "Odd Schema".fresh (a int)`, `INSERT INTO "Odd Schema".fresh VALUES (7)`)
+	execute(t, w.session(o.New), `CREATE TABLE "Odd Schema".fresh (a int)`, `INSERT INTO "Odd Schema".fresh VALUES (7)`)
 	for range 2 {
 		note, err := i.Rollback(t.Context(), o)
 		must(t, err)
@@ -257,7 +257,7 @@ func TestRollbackLosesNothing(t *testing.T) {
 			t.Errorf("the note says %q", note)
 		}
 	}
-	exec(t, w.session(o.Old), `INSERT INTO "Odd Schema".fresh VALUES (8)`, `ALTER TABLE "Odd Schema".fresh ADD b int`)
+	execute(t, w.session(o.Old), `INSERT INTO "Odd Schema".fresh VALUES (8)`, `ALTER TABLE "Odd Schema".fresh ADD b int`)
 	if try := i.Test(t.Context(), o, o.New); try.Answer != verify.Refused {
 		t.Errorf("the new value: %+v", try)
 	}
@@ -285,12 +285,12 @@ func TestLockedTable(t *testing.T) {
 	must(t, err)
 	before := w.catalogs()
 	busy := w.connect(w.url)
-	exec(t, busy, "BEGIN", "SELECT count(*) FROM app.orders")
+	execute(t, busy, "BEGIN", "SELECT count(*) FROM app.orders")
 	waits(t, act(t.Context(), i, issue.Set, o), "app.orders", "lock")
 	if w.catalogs() != before {
 		t.Error("half of it was done")
 	}
-	exec(t, busy, "COMMIT")
+	execute(t, busy, "COMMIT")
 	must(t, act(t.Context(), i, issue.Set, o))
 }
 
@@ -302,10 +302,10 @@ func TestSchemaOfItsOwn(t *testing.T) {
 		`CREATE TABLE `+ident(w.app)+`.notes (a int)`, `GRANT SELECT ON `+ident(w.app)+`.notes TO `+ident(w.app),
 		`ALTER ROLE `+ident(w.app)+` RESET search_path`)
 	_, o := w.begun()
-	exec(t, w.session(o.New), "SELECT a FROM notes")
+	execute(t, w.session(o.New), "SELECT a FROM notes")
 	_, err := postgres.New(postgres.Config{}).Rollback(t.Context(), o)
 	must(t, err)
 	w.exec(`ALTER ROLE ` + ident(w.app) + ` SET search_path = app, "$user"`)
 	_, o = w.begun()
-	exec(t, w.session(o.New), "SELECT a FROM notes", "SELECT id FROM orders")
+	execute(t, w.session(o.New), "SELECT a FROM notes", "SELECT id FROM orders")
 }

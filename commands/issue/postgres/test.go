@@ -37,7 +37,7 @@ func (i *Issuer) Try(ctx context.Context, v secret.Value, queries []string) veri
 	if err != nil {
 		return verify.Try{Why: "the URL " + err.Error()}
 	}
-	try := i.knockAll(ctx, a)
+	try, _ := i.knockAll(ctx, a)
 	if try.Answer != verify.Accepted {
 		return try
 	}
@@ -48,11 +48,11 @@ func (i *Issuer) Try(ctx context.Context, v secret.Value, queries []string) veri
 }
 
 // knockAll asks every server and sums up. Servers that disagree have not all heard
-// yet; one that is down says nothing about a password.
-func (i *Issuer) knockAll(ctx context.Context, a address) verify.Try {
+// yet; one that is down says nothing about a password. open reports that one lets
+// anybody in from here.
+func (i *Issuer) knockAll(ctx context.Context, a address) (try verify.Try, open bool) {
 	said := map[verify.Answer][]string{}
 	var silent []string
-	open := false
 	for _, h := range a.hosts {
 		try, noLock := i.knock(ctx, a, h)
 		open = open || noLock
@@ -65,15 +65,15 @@ func (i *Issuer) knockAll(ctx context.Context, a address) verify.Try {
 	accepted, refused := said[verify.Accepted], said[verify.Refused]
 	switch {
 	case open:
-		return verify.Try{Why: why}
+		return verify.Try{Why: why}, true
 	case len(accepted) > 0 && len(refused) > 0:
-		return verify.Try{Why: list(accepted, 5) + " accepts it and " + list(refused, 5) + " refuses it"}
+		return verify.Try{Why: list(accepted, 5) + " accepts it and " + list(refused, 5) + " refuses it"}, false
 	case len(accepted) > 0:
-		return verify.Try{Answer: verify.Accepted, Why: why}
+		return verify.Try{Answer: verify.Accepted, Why: why}, false
 	case len(refused) > 0:
-		return verify.Try{Answer: verify.Refused, Why: why}
+		return verify.Try{Answer: verify.Refused, Why: why}, false
 	}
-	return verify.Try{Why: why}
+	return verify.Try{Why: why}, false
 }
 
 // knock logs in to one server, with the password and with another.
@@ -84,7 +84,7 @@ func (i *Issuer) knock(ctx context.Context, a address, h endpoint) (try verify.T
 	}
 	wrong, err := newPassword(rand.Reader)
 	if err != nil {
-		return verify.Try{Why: "no wrong password could be made"}, true
+		return verify.Try{Why: "no wrong password could be made"}, false
 	}
 	switch answer, why := i.login(ctx, a, h, wrong); answer {
 	case verify.Refused:
@@ -92,7 +92,7 @@ func (i *Issuer) knock(ctx context.Context, a address, h endpoint) (try verify.T
 	case verify.Accepted:
 		return verify.Try{Why: unproven}, true
 	default:
-		return verify.Try{Why: "a wrong password got no clear answer: " + why}, true
+		return verify.Try{Why: "a wrong password got no clear answer: " + why}, false
 	}
 }
 
@@ -167,9 +167,9 @@ func (i *Issuer) query(ctx context.Context, a address, queries []string) string 
 		return plain(err)
 	}
 	for _, q := range queries {
-		// One statement each, by the extended protocol: nothing can hide a COMMIT
-		// behind a semicolon.
-		if _, err := tx.Exec(ctx, q); err != nil {
+		// The extended protocol takes one statement: nothing can hide a COMMIT behind a
+		// semicolon. pgx's own Exec takes the simple one where there are no arguments.
+		if _, err := conn.PgConn().ExecParams(ctx, q, nil, nil, nil, nil).Close(); err != nil {
 			return fmt.Sprintf("the query %q fails: %s", q, plain(err))
 		}
 		if conn.PgConn().TxStatus() != 'T' {

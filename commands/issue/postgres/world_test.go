@@ -56,8 +56,6 @@ var once struct {
 	done bool
 }
 
-var setup sync.Mutex
-
 // serve makes the server ask for passwords.
 func serve(t testing.TB, db *pgx.Conn) {
 	t.Helper()
@@ -70,7 +68,7 @@ func serve(t testing.TB, db *pgx.Conn) {
 	if err := db.QueryRow(t.Context(), "SHOW hba_file").Scan(&file); err != nil {
 		t.Fatal(err)
 	}
-	exec(t, db, "CREATE ROLE administrators; CREATE ROLE open_door; CREATE ROLE probe LOGIN PASSWORD 'probe'", "ALTER SYSTEM SET log_statement = 'all'",
+	execute(t, db, "CREATE ROLE administrators; CREATE ROLE open_door; CREATE ROLE probe LOGIN PASSWORD 'probe'", "ALTER SYSTEM SET log_statement = 'all'",
 		"COPY (SELECT unnest(string_to_array('"+rules+"', E'\n'))) TO '"+file+"'", "SELECT pg_reload_conf()")
 	c := db.Config().Copy()
 	c.User, c.Password = "probe", "not the password"
@@ -100,8 +98,6 @@ func newWorld(t testing.TB) *world {
 	}
 	w.db = w.connect(u)
 	serve(t, w.db)
-	setup.Lock() // PostgreSQL refuses two grants at once on one shared object
-	defer setup.Unlock()
 	w.exec(fmt.Sprintf(estate, ident(w.app), w.password, ident(w.owner), ident(w.name), ident("reports_"+id), ident("dba_"+id)))
 	admin := filepath.Join(t.TempDir(), "admin")
 	w.write(admin, u)
@@ -186,15 +182,21 @@ func (w *world) login(user, password string) string {
 
 func (w *world) exec(statements ...string) {
 	w.t.Helper()
-	exec(w.t, w.db, statements...)
+	execute(w.t, w.db, statements...)
 }
 
-func exec(t testing.TB, db *pgx.Conn, statements ...string) {
+// execute runs statements. PostgreSQL fails one of two grants that meet on an object
+// that all databases share, and others run here at the same time.
+func execute(t testing.TB, db *pgx.Conn, statements ...string) {
 	t.Helper()
 	for _, s := range statements {
-		if _, err := db.Exec(context.WithoutCancel(t.Context()), s, pgx.QueryExecModeSimpleProtocol); err != nil {
-			t.Fatalf("%v", err)
-		}
+		eventually(t, s, func() bool {
+			_, err := db.Exec(context.WithoutCancel(t.Context()), s, pgx.QueryExecModeSimpleProtocol)
+			if err != nil && !strings.Contains(err.Error(), "tuple concurrently") {
+				t.Fatal(err)
+			}
+			return err == nil
+		})
 	}
 }
 
