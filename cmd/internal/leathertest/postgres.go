@@ -52,7 +52,7 @@ func (e *Estate) startPostgres(ctx context.Context) error {
 	}
 	// INT is PostgreSQL's fast shutdown: it does not wait for clients.
 	p, err := e.run(program{
-		name: "postgres", dir: home, signal: "INT", credential: credential, env: []string{"PATH=/usr/bin:/bin"},
+		name: "postgres", dir: home, folder: home, signal: "INT", credential: credential, env: []string{"PATH=/usr/bin:/bin"},
 		argv: []string{
 			filepath.Join(e.tools.postgresBin, "postgres"), "-D", filepath.Join(home, "data"), "-h", "127.0.0.1",
 			"-p", strconv.Itoa(e.ports["postgres"]), "-k", "", "-c", "max_connections=200", "-c", "fsync=off", "-c", "log_connections=off",

@@ -20,15 +20,18 @@ const (
 	again = 20 * time.Millisecond
 )
 
-// guardian runs a program ($2 and what follows) and ends it by the signal $1 when the
+// guardian runs a program ($3 and what follows) and ends it by the signal $1 when the
 // other end of its descriptor 3 is closed, which happens when we end, however we do. It
-// ends when the program does.
-const guardian = `signal=$1; shift
+// ends when the program does, and then removes the folder $2, unless that is empty.
+const guardian = `signal=$1; folder=$2; shift 2
 "$@" 3<&- &
 pid=$!
 { cat <&3 >/dev/null; kill -s "$signal" $pid; } 2>/dev/null &
 exec 3<&-
-wait $pid`
+wait $pid
+status=$?
+[ -z "$folder" ] || rm -rf "$folder"
+exit $status`
 
 // program is a process to be run.
 type program struct {
@@ -37,6 +40,7 @@ type program struct {
 	dir    string
 	env    []string
 	signal string // that ends it well; "" means TERM
+	folder string // removed when it has ended; "" for none
 	// credential is whom it runs as; nil for ourselves.
 	credential *syscall.Credential
 }
@@ -69,7 +73,7 @@ func (e *Estate) run(p program) (*process, error) {
 	}
 	defer r.Close()
 	proc.lifeline = w
-	cmd := exec.Command("/bin/sh", append([]string{"-c", guardian, "sh", p.signal}, p.argv...)...)
+	cmd := exec.Command("/bin/sh", append([]string{"-c", guardian, "sh", p.signal, p.folder}, p.argv...)...)
 	cmd.Dir, cmd.Env, cmd.ExtraFiles = p.dir, p.env, []*os.File{r}
 	cmd.Stdout, cmd.Stderr = out, out
 	// A session of its own keeps a terminal's Ctrl-C from it.
