@@ -37,6 +37,9 @@ type Config struct {
 	Scrub func([]byte) []byte
 	// Panicked is told of a panic in the desk (for the error tracker); may be nil.
 	Panicked func(any)
+	// Reply posts answers to clicks; it should pass the outbound guard. nil means
+	// http.DefaultClient.
+	Reply *http.Client
 	// HTTPClient dials the WebSocket; nil means one of our own.
 	HTTPClient *http.Client
 	// TakeWithin bounds Desk.Take, counted from the envelope's arrival; 0 means 2.2 s.

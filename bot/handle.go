@@ -18,8 +18,13 @@ import (
 // handle answers one envelope. It never returns an error: whatever happened, the
 // person is better served by a sentence than by Slack's time-out.
 func (b *Bot) handle(ctx context.Context, e socket.Envelope) (any, error) {
-	if e.Type != socket.SlashCommands {
-		return nil, nil // clicks and events: acknowledged, and nothing hangs on them
+	switch e.Type {
+	case socket.SlashCommands:
+	case socket.Interactive:
+		b.clicked(ctx, e)
+		return nil, nil // answered elsewhere: an acknowledged click shows nothing
+	default:
+		return nil, nil // events: acknowledged, and nothing hangs on them
 	}
 	req, err := decode(e)
 	if err != nil {

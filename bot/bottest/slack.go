@@ -98,7 +98,7 @@ type Slack struct {
 }
 
 // DefaultSlackConfig is the zero SlackConfig with everything it stands for spelled out.
-func DefaultSlackConfig() SlackConfig { return SlackConfig{}.filled() }
+func DefaultSlackConfig() SlackConfig { return SlackConfig{Interactive: true}.filled() }
 
 func (cfg SlackConfig) filled() SlackConfig {
 	fill(&cfg.AckTimeout, 3*time.Second)

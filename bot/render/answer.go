@@ -13,6 +13,16 @@ import (
 func Answer(a commands.Answer, now time.Time) Message {
 	var p page
 	switch {
+	case len(a.Plan) > 0:
+		p.lines("*"+text(a.Text, 300)+"*", planLines(a.Plan), 8000)
+	case a.Outcome == commands.Asking && a.Confirm != nil:
+		question(&p, *a.Confirm)
+	case a.Verb == commands.Schedule && len(a.Secrets) > 0:
+		var ms []mark
+		for _, row := range a.Secrets {
+			ms = append(ms, secretLine(row, now))
+		}
+		p.lines("*What falls due when*", ms, 6500)
 	case a.Verb == commands.List && len(a.Secrets) > 0:
 		var ms []mark
 		for _, row := range a.Secrets {
@@ -77,7 +87,7 @@ func status(p *page, a commands.Answer, now time.Time) {
 			return
 		}
 		s := Scene{Run: r, Steps: a.Steps[r.ID], Now: now}
-		head := "*" + text(title(r), 300) + "*\n" + text("asked by "+who(r.Actor)+" at "+clock(r.CreatedAt)+", "+runTime(r, now), 200) +
+		head := "*" + text(titleOf(s), 300) + "*\n" + text("asked by "+who(r.Actor)+" at "+clock(r.CreatedAt)+", "+runTime(r, now), 200) +
 			", run " + code(r.ID, 80)
 		if clean(r.Problem) != "" {
 			head += "\n" + text(r.Problem, 400)

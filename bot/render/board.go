@@ -20,7 +20,7 @@ const (
 // failed says so here.
 func Board(s Scene) Message {
 	var p page
-	p.header(title(s.Run))
+	p.header(titleOf(s))
 	if problem := clean(s.Run.Problem); problem != "" {
 		p.section("*What went wrong:* " + text(problem, 800))
 	}
@@ -36,13 +36,14 @@ func Board(s Scene) Message {
 	p.section(asked(s.Run))
 	p.lines("", stepLines(s, false), budgetSteps)
 	p.context(under(s))
+	rollBack(&p, s)
 	p.context(footer(s))
 	return p.message(Headline(s))
 }
 
 // Headline is the run in one sentence.
 func Headline(s Scene) string {
-	h := title(s.Run)
+	h := titleOf(s)
 	if over, all := progress(s.Steps); all > 0 && forward(s.Run.State) && !s.Run.State.Final() {
 		h += fmt.Sprintf(" (%d of %d steps)", over, all)
 	}
@@ -63,6 +64,28 @@ func title(r ledger.Run) string {
 		name += " (compromised)"
 	}
 	return runMark(r.State) + " " + name + ": " + runWords(r)
+}
+
+// titleOf is title, and of a run that waits it says for what.
+func titleOf(s Scene) string {
+	if st, ok := waitsAt(s); ok && st.Kind != "overlap" && clean(st.Note) != "" {
+		r := s.Run
+		r.State = ledger.Running
+		return runMark(ledger.Waiting) + strings.TrimPrefix(title(r), runMark(r.State)) + ", waiting. " + cut(clean(st.Note), 300)
+	}
+	return title(s.Run)
+}
+
+// waitsAt is the step that a waiting run is in.
+func waitsAt(s Scene) (ledger.Step, bool) {
+	if s.Run.State == ledger.Waiting {
+		for _, st := range s.Steps {
+			if st.State == ledger.StepRunning {
+				return st, true
+			}
+		}
+	}
+	return ledger.Step{}, false
 }
 
 func asked(r ledger.Run) mark {
@@ -153,6 +176,9 @@ func toDo(s Scene) mark {
 	case r.Kind == ledger.KindAudit && r.State == ledger.Failed:
 		return "ask again with `/audit-secret " + name + "`."
 	case r.State == ledger.Waiting:
+		if st, ok := waitsAt(s); ok && st.Kind != "overlap" && clean(st.Note) != "" {
+			return text(st.Note, 400)
+		}
 		return "nothing. The old value is retired by itself at " + text(clock(r.WakeAt), 40) + "."
 	case r.State == ledger.RolledBack:
 		m := "*The old value is still valid.* Every service is back on it and answers. Mend what went wrong, then run `/rotate " + name + " " + text(orMode(r.Mode), 20) + "` again."

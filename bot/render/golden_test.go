@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -141,14 +140,27 @@ func TestText(t *testing.T) {
 	golden(t, "run.golden.txt", []byte(render.RunText(succeeded(report(audit.CannotTell)))))
 	golden(t, "run-rolled-back.golden.txt", []byte(render.RunText(rolledBack())))
 	golden(t, "incident.golden.md", []byte(render.Markdown(succeeded(report(audit.Misused)))))
-	golden(t, "list.golden.txt", []byte(render.ListText([]commands.SecretRow{
-		{Name: "SECRET_KEY", Environment: "production", Owner: "DevOps", Risk: "medium", Procedure: "manual", LastRotated: at(0), NextDue: at(365 * 86400)},
-		{Name: "DATABASE_URL", Environment: "production", Owner: "DBA", Risk: "high", Procedure: "manual"},
-	}, at(0))))
-	golden(t, "status.golden.txt", []byte(render.StatusText([]ledger.Run{running().Run, rolledBack().Run}, at(60))))
-	if got := render.StatusText(nil, time.Time{}); got != "No run yet.\n" {
-		t.Errorf("no runs: %q", got)
+	golden(t, "plan.golden.txt", []byte(render.PlanText(plan())))
+}
+
+func plan() commands.Answer {
+	return commands.Answer{
+		Outcome: commands.Told, Verb: commands.Rotate, Text: "A routine rotation of X in production would take these 2 steps. Nothing was touched.",
+		Plan: []commands.PlanRow{
+			{Title: "Make the new value", Would: []string{"make a value with the generator hex32", "keep the values of the run beside /srv/api/.env"}},
+			{Title: "Publish the new value to api, beside the old one", Would: []string{"write X and X_OLD in /srv/api/.env", "run systemctl reload api"}},
+		},
 	}
+}
+
+func TestAnswersWithButtons(t *testing.T) {
+	t.Parallel()
+	goldenJSON(t, "answer-plan", render.Answer(plan(), at(0)))
+	asking := commands.Answer{Outcome: commands.Asking, Verb: commands.Rotate, Text: "120 sessions end.", Confirm: &commands.Confirm{
+		Request: commands.Request{Verb: commands.Rotate, Secret: "SECRET_KEY", Environment: "production", Mode: commands.Compromised, Reason: "in a CI log", Confirmed: true},
+		Cost:    "120 sessions and 3 password reset links end.", Yes: "Rotate SECRET_KEY now",
+	}}
+	goldenJSON(t, "answer-asking", render.Answer(asking, at(0)))
 }
 
 func TestATerminalCannotBeSteered(t *testing.T) {

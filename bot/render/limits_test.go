@@ -65,6 +65,20 @@ func valid(t failer, m render.Message) {
 				check(e.(*slack.TextBlockObject), 3000)
 			}
 		case *slack.DividerBlock:
+		case *slack.ActionBlock:
+			for _, e := range b.Elements.ElementSet {
+				button := e.(*slack.ButtonBlockElement)
+				check(button.Text, 75)
+				if units(button.Value) > 2000 {
+					t.Errorf("a button's value of %d characters where 2000 are allowed", units(button.Value))
+				}
+				if c := button.Confirm; c != nil {
+					check(c.Title, 100)
+					check(c.Text, 300)
+					check(c.Confirm, 30)
+					check(c.Deny, 30)
+				}
+			}
 		default:
 			t.Errorf("unexpected block %T", b)
 		}

@@ -25,7 +25,7 @@ func StepLine(st ledger.Step) string {
 // EndText is how a run ended, without the steps a terminal has shown already.
 func EndText(s Scene) string {
 	var b strings.Builder
-	fmt.Fprintln(&b, clean(title(s.Run)))
+	fmt.Fprintln(&b, clean(titleOf(s)))
 	if clean(s.Run.Problem) != "" {
 		fmt.Fprintf(&b, "What went wrong: %s\n", clean(s.Run.Problem))
 	}

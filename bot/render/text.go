@@ -3,11 +3,8 @@ package render
 import (
 	"fmt"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"rekey/audit"
-	"rekey/audit/ledger"
 	"rekey/commands"
 )
 
@@ -50,6 +47,19 @@ func RunText(s Scene) string {
 	}
 	if s.Anchor.Seq > 0 {
 		fmt.Fprintf(&b, "\nSecurity log: entry %d, hash %s\n", s.Anchor.Seq, s.Anchor.Hash)
+	}
+	return b.String()
+}
+
+// PlanText is a dry run for a terminal.
+func PlanText(a commands.Answer) string {
+	var b strings.Builder
+	fmt.Fprintln(&b, clean(a.Text))
+	for i, r := range a.Plan {
+		fmt.Fprintf(&b, "%3d. %s\n", i+1, clean(r.Title))
+		for _, w := range r.Would {
+			fmt.Fprintf(&b, "       %s\n", clean(w))
+		}
 	}
 	return b.String()
 }
@@ -110,44 +120,6 @@ func tallyText(ts []audit.Tally) []string {
 		out = append(out, fmt.Sprintf("%s %s times, %s%s", t.Name, group(int64(t.Count)), span(t.First, t.Last), ours))
 	}
 	return out
-}
-
-// ListText is the catalogue for a terminal.
-func ListText(rows []commands.SecretRow, now time.Time) string {
-	return table(func(row func(...string)) {
-		row("SECRET", "ENVIRONMENT", "LAST ROTATED", "NEXT", "OWNER", "RISK", "PROCEDURE", "RUN")
-		for _, r := range rows {
-			row(r.Name, r.Environment, day(r.LastRotated, "unknown"), due(r.NextDue, now), r.Owner, r.Risk, r.Procedure, r.Active)
-		}
-	})
-}
-
-// StatusText is a list of runs for a terminal.
-func StatusText(runs []ledger.Run, now time.Time) string {
-	if len(runs) == 0 {
-		return "No run yet.\n"
-	}
-	return table(func(row func(...string)) {
-		row("RUN", "SECRET", "ENVIRONMENT", "MODE", "STATE", "ASKED BY", "STARTED", "TOOK")
-		for _, r := range runs {
-			row(r.ID, r.Secret, r.Environment, r.Mode, runWords(r), who(r.Actor), clock(r.CreatedAt), runTime(r, now))
-		}
-	})
-}
-
-func table(fill func(row func(...string))) string {
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fill(func(cells ...string) {
-		for i, c := range cells {
-			if cells[i] = clean(c); cells[i] == "" {
-				cells[i] = "-"
-			}
-		}
-		fmt.Fprintln(w, strings.Join(cells, "\t"))
-	})
-	_ = w.Flush() // a strings.Builder does not fail
-	return b.String()
 }
 
 // unmark takes mrkdwn of our own back to plain words.

@@ -63,6 +63,7 @@ func (a *App) bot() (*bot.Bot, error) {
 	return bot.New(bot.Config{
 		API:  slackapi.New(s.SlackBotToken.Reveal(), options...),
 		Desk: a.desk, Log: a.log, Panicked: a.sentry.panicked,
+		Reply: &http.Client{Transport: a.outward()},
 		Scrub: func(b []byte) []byte {
 			clean, _ := a.guard.Scrub(b)
 			return clean

@@ -62,7 +62,7 @@ func Build(ctx context.Context, cfg Config) (_ *World, err error) {
 			err = errors.Join(err, w.Close())
 		}
 	}()
-	if w.Slack, err = bottest.StartSlack(bottest.SlackConfig{Listen: cfg.Listen}); err != nil {
+	if w.Slack, err = bottest.StartSlack(bottest.SlackConfig{Listen: cfg.Listen, Interactive: true}); err != nil {
 		return nil, err
 	}
 	w.Alerts = w.Slack.Channel("devops-alerts")
