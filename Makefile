@@ -9,6 +9,11 @@ MAKEFLAGS   += --no-print-directory
 # processes and databases are busy enough by themselves: two at a time, and under the
 # race detector, which makes everything several times as slow, one.
 TEST    := go run ./cmd/internal/testtools/noskip -timeout 25m -p 2
+# Packages that keep two cores busy by themselves; under the race detector they run one
+# after the other.
+HEAVY   := $(addprefix rekey/,cmd/drill cmd/internal/cli cmd/internal/leathertest cmd/internal/rehearsal \
+           commands/emergency commands/issue/postgres commands/jobs audit/ledger/postgres)
+NEEDS   := postgresql python3 django gunicorn celery redis-server nodejs procps
 # Tests write databases by the dozen. Where there is a memory file system with room
 # they write there: what they prove is about killed processes, not about disks.
 SCRATCH := $(shell .ci/scratch)
@@ -29,13 +34,19 @@ build: ## build bin/rekey and bin/drill, static
 
 .PHONY: test
 test: ## run every test (installs PostgreSQL on Debian when run as root)
-	@.ci/need postgresql python3
+	@.ci/need $(NEEDS)
 	TMPDIR=$(SCRATCH) $(TEST) ./...
 
 .PHONY: race
 race: ## run every test under the race detector
-	@.ci/need cc postgresql python3
-	TMPDIR=$(SCRATCH) CGO_ENABLED=1 $(TEST) -p 1 -race ./...
+	@.ci/need cc $(NEEDS)
+	TMPDIR=$(SCRATCH) CGO_ENABLED=1 $(TEST) -race $(filter-out $(HEAVY),$(shell go list ./...))
+	TMPDIR=$(SCRATCH) CGO_ENABLED=1 $(TEST) -p 1 -race $(HEAVY)
+
+.PHONY: leather
+leather: ## every procedure, routine and compromised, on real Django under traffic; prints the README's table
+	@.ci/need $(NEEDS)
+	REKEY_LEATHER=all go test -count 1 -timeout 30m -v -run TestEveryProcedureUnderTraffic ./cmd/internal/leathertest
 
 .PHONY: bench
 bench: ## run the benchmarks, beside grep and ripgrep; BENCH=regexp BENCHTIME=1s

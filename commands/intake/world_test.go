@@ -17,8 +17,12 @@ import (
 	"rekey/audit/ledger/sqlite"
 	"rekey/commands"
 	"rekey/commands/intake"
+	"rekey/commands/issue"
 	"rekey/commands/jobs"
+	"rekey/commands/rotate"
 	"rekey/commands/secret"
+	"rekey/commands/store"
+	"rekey/commands/store/dotenv"
 )
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -57,7 +61,13 @@ func newWorld(t *testing.T) *world {
 	if w.queue, err = jobs.InsertOnly(t.Context(), jobs.Config{Store: w.store, Now: w.clock}); err != nil {
 		t.Fatal(err)
 	}
-	w.desk = intake.New(intake.Config{Catalogue: w.cat, Store: w.store, Queue: w.queue, Guard: w.guard, Now: w.clock})
+	planner, err := rotate.New(rotate.Config{
+		Stores: map[string]store.Store{secret.Dotenv: dotenv.New()}, Guard: w.guard, Key: w.key, Checks: counting{},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.desk = intake.New(intake.Config{Planner: planner, Catalogue: w.cat, Store: w.store, Queue: w.queue, Guard: w.guard, Now: w.clock})
 	return w
 }
 
@@ -272,3 +282,24 @@ func (w *world) end(run string, state ledger.RunState) {
 		return tx.ReleaseRun(ctx, r.ID, r.Holder, r.Fence)
 	})
 }
+
+// counting is an estate whose sessions are counted by a command that prints them; what
+// else could be looked at is not part of taking requests.
+type counting struct{}
+
+func (counting) Count(_ context.Context, m *secret.Sessions) (string, error) {
+	if m.Count[0] == "broken" {
+		return "", context.DeadlineExceeded
+	}
+	return strings.Join(m.Count, " ") + " end.", nil
+}
+
+func (counting) Run(context.Context, rotate.Subject, secret.Value, time.Time) (seen, failed []string) {
+	return nil, nil
+}
+
+func (counting) Usage(context.Context, []secret.UsageSource, time.Time) (issue.Usage, error) {
+	return issue.Usage{}, nil
+}
+func (counting) End(context.Context, *secret.Sessions) (string, error)  { return "", nil }
+func (counting) Tidy(context.Context, *secret.Sessions) (string, error) { return "", nil }

@@ -98,7 +98,7 @@ func (c *awsRotationCmd) step(ctx context.Context, cat *secret.Catalogue, e awsr
 	h, err := awsrotation.New(awsrotation.Config{
 		Client: client, Catalogue: cat, Secret: c.Secret, Environment: c.Environment, Store: st.Name,
 		Issuers: app.Issuers(0),
-		Learn: func(v secret.Value) { guard.Add(secret.Fingerprints(key, "rotation", "aws", "live", v)) },
+		Learn:   func(v secret.Value) { guard.Add(secret.Fingerprints(key, "rotation", "aws", "live", v)) },
 		Say: func(sentence string) {
 			mu.Lock()
 			defer mu.Unlock()

@@ -29,17 +29,19 @@ type Env struct {
 type grammar struct {
 	Config string `help:"The catalogue, rekey.yaml by default." default:"rekey.yaml" env:"REKEY_CONFIG" placeholder:"FILE"`
 
-	Rotate      rotateCmd  `cmd:"" help:"Rotate a secret: compromised (at once) or routine (with an overlap)."`
-	AuditSecret auditCmd   `cmd:"" name:"audit-secret" help:"Read logs and Sentry for misuse of a secret; changes nothing."`
-	Runs        runsCmd    `cmd:"" help:"Show what is under way and what ended lately, or one run."`
-	Resume      resumeCmd  `cmd:"" help:"Carry on what was interrupted, or whose overlap has ended."`
-	Provide     provideCmd `cmd:"" help:"Bring a run the new value that only a person can get, such as a mail provider's password."`
-	List        listCmd    `cmd:"" help:"List the secrets, their owners and when they are due."`
-	Ledger      ledgerCmd  `cmd:"" help:"Verify, export or anchor the security log."`
-	Serve       serveCmd   `cmd:"" help:"Take commands from Slack and keep watch."`
-	Check       checkCmd   `cmd:"" help:"Check the catalogue and the settings; connects to nothing."`
-	Health      healthCmd  `cmd:"" help:"Ask the rekey that serves on this host whether it is well."`
-	Version     versionCmd `cmd:"" help:"Print the version."`
+	Rotate      rotateCmd   `cmd:"" help:"Rotate a secret: compromised (at once) or routine (with an overlap)."`
+	AuditSecret auditCmd    `cmd:"" name:"audit-secret" help:"Read logs and Sentry for misuse of a secret; changes nothing."`
+	Rollback    rollbackCmd `cmd:"" help:"Take a run back to the old value, while that can be had."`
+	Schedule    scheduleCmd `cmd:"" help:"Show what is overdue and what falls due when; --ics for a calendar."`
+	Runs        runsCmd     `cmd:"" help:"Show what is under way and what ended lately, or one run."`
+	Resume      resumeCmd   `cmd:"" help:"Carry on what was interrupted, or whose overlap has ended."`
+	Provide     provideCmd  `cmd:"" help:"Bring a run the new value that only a person can get, such as a mail provider's password."`
+	List        listCmd     `cmd:"" help:"List the secrets, their owners and when they are due."`
+	Ledger      ledgerCmd   `cmd:"" help:"Verify, export or anchor the security log."`
+	Serve       serveCmd    `cmd:"" help:"Take commands from Slack and keep watch."`
+	Check       checkCmd    `cmd:"" help:"Check the catalogue and the settings; connects to nothing."`
+	Health      healthCmd   `cmd:"" help:"Ask the rekey that serves on this host whether it is well."`
+	Version     versionCmd  `cmd:"" help:"Print the version."`
 
 	AWSRotationStep awsRotationCmd `cmd:"" name:"aws-rotation-step" help:"Serve as the function that AWS Secrets Manager's own schedule calls: one step, its event on standard input, or on AWS Lambda."`
 }

@@ -44,6 +44,19 @@ func secretsJSON(rows []commands.SecretRow) []secretJSON {
 	return out
 }
 
+type stepJSON struct {
+	Step  string   `json:"step"`
+	Would []string `json:"would"`
+}
+
+func planJSON(rows []commands.PlanRow) []stepJSON {
+	out := make([]stepJSON, 0, len(rows)) // [] and not null
+	for _, r := range rows {
+		out = append(out, stepJSON{Step: r.Title, Would: append([]string{}, r.Would...)})
+	}
+	return out
+}
+
 // look reads a run with its steps and its report.
 func look(ctx context.Context, a *app.App, id string) (ledger.Run, []ledger.Step, *audit.Report, error) {
 	run, steps, err := a.Look(ctx, id)

@@ -75,6 +75,10 @@ func (c *provideCmd) Run(s *session) error {
 		return err
 	}
 	s.say(said + "\n")
+	if alone, err := a.Alone(ctx); err != nil || !alone {
+		return err
+	}
+	s.complain("no rekey is serving here, so the run stands still. Start one, or type: rekey resume " + run.ID)
 	return nil
 }
 

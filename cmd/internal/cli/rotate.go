@@ -3,6 +3,7 @@ package cli
 import (
 	"strings"
 
+	"rekey/bot/render"
 	"rekey/commands"
 )
 
@@ -12,7 +13,9 @@ type rotateCmd struct {
 	Why    []string `arg:"" optional:"" help:"The reason, in your words; never a value."`
 	Env    string   `help:"The environment; the catalogue's first by default." placeholder:"NAME"`
 	Reason string   `help:"The reason, in your words." placeholder:"TEXT"`
-	JSON   bool     `name:"json" help:"Print the ended run as JSON."`
+	DryRun bool     `name:"dry-run" help:"Tell everything that would be touched, and touch nothing."`
+	Yes    bool     `help:"Do not ask, whatever the rotation ends."`
+	JSON   bool     `name:"json" help:"Print the ended run, or the plan, as JSON."`
 }
 
 // Run rotates a secret and follows the run to its end.
@@ -22,7 +25,29 @@ func (c *rotateCmd) Run(s *session) error {
 		return err
 	}
 	req.Reason = strings.TrimSpace(c.Reason + " " + req.Reason)
+	req.DryRun, req.Confirmed = req.DryRun || c.DryRun, req.Confirmed || c.Yes
+	if req.DryRun {
+		return s.plan(req, c.JSON)
+	}
 	return s.start(req, c.JSON)
+}
+
+// plan prints what a rotation would touch.
+func (s *session) plan(req commands.Request, asJSON bool) error {
+	a, err := s.reader()
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	answer, err := s.take(a, req)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return writeJSON(s.Out, planJSON(answer.Plan))
+	}
+	s.say(render.PlanText(answer))
+	return nil
 }
 
 type auditCmd struct {

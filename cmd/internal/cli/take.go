@@ -27,6 +27,9 @@ func (s *session) take(a *app.App, req commands.Request) (commands.Answer, error
 	if err != nil {
 		return answer, err
 	}
+	if answer.Outcome == commands.Asking {
+		return answer, &failure{code: ExitRefused, text: answer.Text, hint: "the same command with --yes"}
+	}
 	if answer.Outcome == commands.Denied || answer.Outcome == commands.Unusable {
 		f := &failure{code: ExitRefused, text: answer.Text}
 		if answer.Run != "" { // it is busy with this one
