@@ -37,8 +37,8 @@ type Config struct {
 	Scrub func([]byte) []byte
 	// Panicked is told of a panic in the desk (for the error tracker); may be nil.
 	Panicked func(any)
-	// Reply posts answers to clicks; it should pass the outbound guard. nil means
-	// http.DefaultClient.
+	// Reply posts answers to clicks; it should pass the outbound guard. nil means a client
+	// of our own.
 	Reply *http.Client
 	// HTTPClient dials the WebSocket; nil means one of our own.
 	HTTPClient *http.Client
@@ -66,6 +66,9 @@ func New(cfg Config) (*Bot, error) {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Reply == nil {
+		cfg.Reply = &http.Client{Timeout: 3 * time.Second}
 	}
 	if cfg.TakeWithin <= 0 {
 		cfg.TakeWithin = 2200 * time.Millisecond

@@ -64,7 +64,7 @@ func (l *log) String() string {
 
 func start(t *testing.T, d *desk, change func(*bot.Config)) (*bottest.Slack, *log) {
 	t.Helper()
-	s, err := bottest.StartSlack(bottest.SlackConfig{})
+	s, err := bottest.StartSlack(bottest.SlackConfig{Interactive: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package bot
 import (
 	"context"
 	"encoding/json"
-	"net/http"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -74,18 +73,11 @@ func (b *Bot) respond(ctx context.Context, e socket.Envelope, c click, answer co
 	m := render.Answer(answer, b.cfg.Now())
 	ctx, cancel := context.WithTimeout(ctx, max(b.cfg.AnswerWithin-b.cfg.Now().Sub(e.Arrived), 200*time.Millisecond))
 	defer cancel()
-	err := slack.PostWebhookCustomHTTPContext(ctx, c.ResponseURL, b.reply(), &slack.WebhookMessage{
+	err := slack.PostWebhookCustomHTTPContext(ctx, c.ResponseURL, b.cfg.Reply, &slack.WebhookMessage{
 		Text: m.Text, Blocks: &slack.Blocks{BlockSet: m.Blocks}, ResponseType: slack.ResponseTypeEphemeral,
 		ReplaceOriginal: c.Container.Ephemeral,
 	})
 	if err != nil {
 		b.cfg.Log.Warn("a click could not be answered", "envelope", e.ID, "why", err.Error())
 	}
-}
-
-func (b *Bot) reply() *http.Client {
-	if b.cfg.Reply != nil {
-		return b.cfg.Reply
-	}
-	return http.DefaultClient
 }
