@@ -35,7 +35,9 @@ var (
 	longNew = secret.NewValue(strings.Repeat("new", 3_000))
 )
 
-func killedRef(file string) store.Ref { return store.Ref{Location: file, Variable: "X", Previous: "X_OLD"} }
+func killedRef(file string) store.Ref {
+	return store.Ref{Location: file, Variable: "X", Previous: "X_OLD"}
+}
 
 // writeUntilKilled does what the engine does, again and again: sweep, deposit,
 // publish, go back, discard.
