@@ -13,7 +13,7 @@ func catalogue() *secret.Catalogue {
 		Environments: []secret.Environment{{Name: "production"}, {Name: "staging"}},
 		Secrets: []secret.Secret{
 			{Name: "REVALIDATE_SECRET", Procedure: secret.HMACOverlap, Places: []secret.Place{{Environment: "production"}, {Environment: "staging"}}},
-			{Name: "ANALYTICS_SECRET", Procedure: secret.HMACOverlap, Places: []secret.Place{{Environment: "production"}}},
+			{Name: "ANALYTICS_SECRET", Procedure: secret.HMACOverlap, Automatic: true, Places: []secret.Place{{Environment: "production"}}},
 			{
 				Name: "DATABASE_URL", Procedure: secret.Manual, Owner: "DBA", Instructions: "Create a second user.",
 				Places: []secret.Place{{Environment: "production"}},
@@ -70,6 +70,11 @@ func TestDecide(t *testing.T) {
 		{"a name that poses as an id", rotate(commands.Actor{Via: "slack", ID: "UEVIL", Name: "URESP", Channel: "CALERTS"}, "REVALIDATE_SECRET"), Stranger, false, ""},
 		{"an unknown way", rotate(commands.Actor{Via: "http", ID: "URESP", Channel: "CALERTS"}, "REVALIDATE_SECRET"), Stranger, false, ""},
 		{"no way", rotate(commands.Actor{ID: "URESP"}, "REVALIDATE_SECRET"), Stranger, false, ""},
+		{"rekey itself, of what is automatic", with(rotate(commands.Actor{Via: "rekey"}, "ANALYTICS_SECRET"), func(r *commands.Request) { r.Mode = commands.Routine }), Allowed, true, ""},
+		{"rekey itself, as an emergency", rotate(commands.Actor{Via: "rekey"}, "ANALYTICS_SECRET"), Stranger, false, ""},
+		{"rekey itself reads the schedule", commands.Request{Actor: commands.Actor{Via: "rekey"}, Verb: commands.Schedule}, Allowed, true, ""},
+		{"a reader rolls back", commands.Request{Actor: read, Verb: commands.Rollback, Run: "r-1"}, ReadOnly, false, ""},
+		{"a responder rolls back", commands.Request{Actor: resp, Verb: commands.Rollback, Run: "r-1"}, Allowed, true, ""},
 		{"rekey itself", rotate(commands.Actor{Via: "rekey"}, "REVALIDATE_SECRET"), Stranger, false, ""},
 		{"the wrong channel", rotate(in(resp, "CNONE"), "REVALIDATE_SECRET"), WrongChannel, false, "<#CALERTS> or <#COTHER>"},
 		{"a direct message", rotate(in(resp, "D123"), "REVALIDATE_SECRET"), WrongChannel, false, ""},

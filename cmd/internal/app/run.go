@@ -31,6 +31,7 @@ func (a *App) Serve(ctx context.Context) error {
 	defer cancel()
 	go a.keepLearning(background)
 	go a.identify(background)
+	go a.keepSchedule(background)
 	closeHealth, err := a.serveHealth(background)
 	if err != nil {
 		return err
