@@ -13,7 +13,8 @@ import (
 )
 
 // Describe answers the plan of a run with everything each step would touch: files,
-// commands, roles, calls. It touches nothing, and asks no service anything.
+// commands, roles, calls. It touches nothing, and asks no service anything. Known
+// values are taken out; what merely looks like one may be the name of a folder.
 func (r *Rotator) Describe(ctx context.Context, s Subject) ([]commands.PlanRow, error) {
 	current, _, err := r.current(ctx, s)
 	if err != nil {
@@ -24,7 +25,7 @@ func (r *Rotator) Describe(ctx context.Context, s Subject) ([]commands.PlanRow, 
 	for _, step := range Plan(s) {
 		row := commands.PlanRow{Title: step.Title}
 		for _, would := range r.would(s, step, current) {
-			row.Would = append(row.Would, r.clean(would))
+			row.Would = append(row.Would, r.cfg.Guard.ScrubString(would))
 		}
 		rows = append(rows, row)
 	}

@@ -63,7 +63,14 @@ func start(t *testing.T, cmd *exec.Cmd) int {
 		t.Fatalf("the service did not come up: %v", err)
 	}
 	if pid, err := strconv.Atoi(strings.TrimSpace(line)); err == nil {
-		return pid // of a child
+		// Python tells of a child when its exec has closed the pipe between them, which is
+		// a moment before the kernel has laid out its environment.
+		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+			if env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid)); err == nil && len(env) > 0 {
+				break
+			}
+		}
+		return pid
 	}
 	return cmd.Process.Pid
 }
