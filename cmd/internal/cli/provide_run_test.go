@@ -107,14 +107,14 @@ func (s *mailStage) waiting(mode string) string {
 func (s *mailStage) comesTo(run, text string) {
 	s.t.Helper()
 	var got ending
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(3 * patience); time.Now().Before(deadline); { // a run is looked at once a minute
 		s.piped("", "resume", run)
 		if got = s.piped("", "runs", run, "--json"); strings.Contains(got.text, text) {
 			return
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	s.t.Fatalf("run %s does not come to %q within %v: %s", run, text, patience, got.text)
+	s.t.Fatalf("run %s does not come to %q in time: %s", run, text, got.text)
 }
 
 // live is what api has in its file.
@@ -201,6 +201,7 @@ func TestTheWaysAValueComes(t *testing.T) {
 	t.Parallel()
 	s := newMailStage(t)
 	run := s.waiting("routine")
+	s.must(s.piped("", "provide", "r-20261123-001429-abc123"), cli.ExitRefused, "There is no run of that number")
 	wrong := "wrong-" + rand.Text()
 	for flag, text := range map[string]string{"--file": wrong + "\n", "--from-store": "A=1\nNEW=" + wrong + "\n"} {
 		name := filepath.Join(t.TempDir(), ".env")
