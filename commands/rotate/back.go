@@ -149,6 +149,9 @@ func backFailed(steps []ledger.Step, failed ledger.Step) WayBack {
 		w.Says = "A person must look at that."
 	}
 	switch {
+	case failed.Stage == StageUnswitch && failed.Kind == KindTry:
+		w.Dropped = drop(steps, OnTheWayBack)
+		w.Says = "Nobody is put back on a value that does not work; a person must look at that."
 	case failed.Stage == StageRestore:
 		w.Dropped = drop(steps, func(s ledger.Step) bool { return OnTheWayBack(s) && s.Stage != StageRestore })
 	case failed.Stage == StageUnswitch:
@@ -199,6 +202,11 @@ func (p *planner) toOld(s Subject, steps []ledger.Step) {
 		p.add(KindReinstate, StageRestore, "", "Let the old value work again")
 	}
 	p.restore(s, steps)
+	switched := begun(steps, func(st ledger.Step) bool { return st.Kind == KindSet && st.Stage == StageSwitch })
+	if s.Secret.Procedure.Issued() && switched {
+		// Where a provider knows one password alone, the new one has ended the old one.
+		p.add(KindTry, StageUnswitch, "", "Prove that the old value still works")
+	}
 	changed := false
 	for _, u := range s.Place.Uses {
 		if shows(u) && setBegun(steps, u, StageSwitch) {

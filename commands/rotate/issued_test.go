@@ -293,3 +293,38 @@ func TestDescribe(t *testing.T) {
 	}
 	w.register(dir, true, false)
 }
+
+// A provider that knows one value alone has ended the old one when it made the new one:
+// nobody is put back on what does not work.
+func TestNoWayBackToADeadValue(t *testing.T) {
+	t.Parallel()
+	w, dir := issuedWorld(t)
+	s := w.subject("r-1", commands.Compromised)
+	w.until(s, "switch/test/api")
+	let(dir, oldValue, false)
+	steps, at := failAt(t, s, "switch/set/worker")
+	way := rotate.Back(s, steps, at, false)
+	steps = take(steps, way)
+	first := len(steps) - len(way.Steps)
+	if steps[first].Key != "unswitch/try" {
+		t.Fatalf("the way back begins with %s", steps[first].Key)
+	}
+	w.fails(s, steps[first], "does not work any more")
+	steps[first].State = ledger.StepFailed
+	steps = take(steps, rotate.Back(s, steps, steps[first], false))
+	for _, st := range steps {
+		if st.State == ledger.StepPending {
+			t.Errorf("%s would still be done", st.Key)
+		}
+	}
+	if end := rotate.Outcome(steps); end != ledger.Failed {
+		t.Errorf("the run ended %s", end)
+	}
+}
+
+func take(steps []ledger.Step, way rotate.WayBack) []ledger.Step {
+	for _, d := range way.Dropped {
+		steps[d.Index] = d
+	}
+	return append(steps, way.Steps...)
+}

@@ -40,6 +40,9 @@ func (r *Rotator) atIssuer(ctx context.Context, s Subject, step ledger.Step) (Re
 	case KindIssue:
 		note, err = issuer.Set(ctx, o)
 	case KindTry:
+		if step.Stage == StageUnswitch {
+			return r.tryOld(ctx, issuer, o)
+		}
 		return r.try(ctx, issuer, o)
 	case KindRevoke:
 		note, err = issuer.Retire(ctx, o)
@@ -85,6 +88,18 @@ func (r *Rotator) try(ctx context.Context, issuer issue.Issuer, o issue.Order) (
 		return Result{}, faultf("The new value does not work: %s.", r.clean(or(try.Why, "it was refused")))
 	}
 	return Result{Note: "The new value was tried and works."}, nil
+}
+
+// tryOld proves that there is something to go back to.
+func (r *Rotator) tryOld(ctx context.Context, issuer issue.Issuer, o issue.Order) (Result, error) {
+	try, err := r.until(ctx, func() verify.Try { return issuer.Test(ctx, o, o.Old) }, verify.Accepted)
+	if err != nil {
+		return Result{}, err
+	}
+	if try.Answer != verify.Accepted {
+		return Result{}, faultf("The old value does not work any more: %s.", r.clean(or(try.Why, "it was refused")))
+	}
+	return Result{Note: "The old value was tried and works."}, nil
 }
 
 // proveIssued tries the old value where it was valid, and the new one. An issuer with

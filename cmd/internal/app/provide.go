@@ -58,12 +58,35 @@ func (a *App) Provide(ctx context.Context, actor commands.Actor, runID string, v
 		}); err != nil {
 			return err
 		}
+		if err := wake(ctx, tx, runID); err != nil {
+			return err
+		}
 		return a.jobs.EnqueueRun(ctx, tx, runID, time.Time{})
 	})
 	if err != nil {
 		return "", fmt.Errorf("recording that the value was provided: %w", err)
 	}
 	return fmt.Sprintf("The value works and is kept; run %s goes on with it.", runID), nil
+}
+
+// wake ends a run's wait, so that a person who resumes it need not sit it out. A
+// process that holds the run at this moment is looking anyway.
+func wake(ctx context.Context, tx ledger.Tx, runID string) error {
+	const claimant = "provide"
+	r, err := tx.ClaimRun(ctx, runID, claimant)
+	if errors.Is(err, ledger.ErrHeld) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if r.State == ledger.Waiting {
+		r.WakeAt = time.Now()
+		if err := tx.UpdateRun(ctx, &r); err != nil {
+			return err
+		}
+	}
+	return tx.ReleaseRun(ctx, runID, claimant, r.Fence)
 }
 
 // waitsForValue reports that the run's next step is to get a value.
