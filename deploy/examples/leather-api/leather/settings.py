@@ -118,7 +118,7 @@ if SENTRY_DSN:
     # Settings stay out of what is sent: no request bodies, no local variables.
     sentry_sdk.init(
         dsn=SENTRY_DSN,
-        integrations=[DjangoIntegration(), CeleryIntegration()],
+        integrations=[DjangoIntegration(middleware_spans=False), CeleryIntegration()],
         send_default_pii=False,
         with_locals=False,
         request_bodies="never",
