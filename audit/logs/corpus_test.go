@@ -14,6 +14,8 @@ import (
 
 // TestCorpus reads files of real layouts, with decoys between them, and compares
 // every record with testdata/*.want.
+//
+// Guide: queries/invalid-signature, queries/denied
 func TestCorpus(t *testing.T) {
 	t.Parallel()
 	for _, format := range []Format{Access, Django, Security} {

@@ -127,6 +127,8 @@ func layout(format Format) string {
 // TestEveryReadingFindsTheSame holds the parallel scan, the bisection and the
 // backward reading against the naive reference, with blocks so small that every
 // edge falls everywhere.
+//
+// Guide: queries/invalid-signature, queries/denied
 func TestEveryReadingFindsTheSame(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -41,6 +41,7 @@ func lastDay() audit.Window {
 	return audit.Window{Since: time.Now().Add(-24 * time.Hour), Until: time.Now()}
 }
 
+// Guide: queries/sentry
 func TestIssuesOfTheWindowRanked(t *testing.T) {
 	t.Parallel()
 	s := start(t)

@@ -23,6 +23,7 @@ func (w *world) resolve(t *testing.T, run string) string {
 	return w.want(t, run, journal.PageResolve, "page-resolve", "")
 }
 
+// Guide: support/on-call, emergency/notify
 func TestOnCallIsPagedAndThePageResolved(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, bottest.SlackConfig{})

@@ -18,6 +18,7 @@ import (
 	"rekey/commands/journal"
 )
 
+// Guide: support/slack, emergency/notify
 func TestTheBoardIsPostedOnceAndEditedAsTheRunGoesOn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, bottest.SlackConfig{})

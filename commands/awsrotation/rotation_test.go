@@ -15,6 +15,7 @@ import (
 	"rekey/commands/store/aws/awstest"
 )
 
+// Guide: aws/lambda/create-secret, aws/lambda/set-secret, aws/lambda/test-secret, aws/lambda/finish-secret
 func TestAnIssuedValueIsRotated(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, secret.PostgresRole)
@@ -71,6 +72,8 @@ func TestOldValuesDoNotPileUp(t *testing.T) {
 
 // setSecret finds the value that works: somebody put the current one there by hand, and
 // the issuer knows only the one before it.
+//
+// Guide: aws/lambda/set-secret
 func TestThePreviousValueIsTried(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, secret.PostgresRole)
@@ -156,6 +159,7 @@ func TestAnyAnswerIsLost(t *testing.T) {
 	}
 }
 
+// Guide: aws/lambda/create-secret
 func TestWhatAWSAsksToRefuse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, secret.HMACOverlap)
@@ -215,6 +219,8 @@ func TestOtherPeoplesChangesAreNotLost(t *testing.T) {
 }
 
 // AWSCURRENT moves between the look and the move.
+//
+// Guide: aws/lambda/finish-secret
 func TestFinishingIsACompareAndSwap(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, secret.PostgresRole)

@@ -23,6 +23,7 @@ func TestNewNeedsAGuard(t *testing.T) {
 	}
 }
 
+// Guide: checklist/healthcheck
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	c := start(t, checklist.Deps{})
@@ -63,6 +64,7 @@ func webhook(t *testing.T, accepts func(signature string) bool) secret.Check {
 	}
 }
 
+// Guide: checklist/revalidate, checklist/view-tracking
 func TestRequest(t *testing.T) {
 	t.Parallel()
 	c := start(t, checklist.Deps{})
@@ -84,6 +86,7 @@ func TestRequest(t *testing.T) {
 	want(t, run(t, c, in), verify.UnknownCheck, "no value")
 }
 
+// Guide: checklist/celery
 func TestCommand(t *testing.T) {
 	t.Parallel()
 	c := start(t, checklist.Deps{})

@@ -92,6 +92,7 @@ func (s *site) look() checklist.Line {
 	return run(s.t, start(s.t, s.deps), s.in)
 }
 
+// Guide: checklist/no-denials
 func TestLogsWithoutARefusalOfOurs(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -108,6 +109,7 @@ func TestLogsWithoutARefusalOfOurs(t *testing.T) {
 	want(t, s.look(), verify.Passed)
 }
 
+// Guide: checklist/no-denials
 func TestLogsWithARefusalOfOurs(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

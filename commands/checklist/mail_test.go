@@ -27,6 +27,7 @@ func mailServer(t *testing.T) (*smtptest.Server, *secret.SMTPIssuer) {
 	return s, &secret.SMTPIssuer{Addr: s.Addr(), Username: mailer, CAFile: s.CAFile(), From: "noreply@leather.example", To: "admin@leather.example"}
 }
 
+// Guide: checklist/email
 func TestMail(t *testing.T) {
 	t.Parallel()
 	s, cfg := mailServer(t)

@@ -10,6 +10,7 @@ import (
 	"rekey/commands/verify"
 )
 
+// Guide: checklist/sentry
 func TestSentry(t *testing.T) {
 	t.Parallel()
 	s, err := audittest.StartSentry()

@@ -20,6 +20,8 @@ import (
 )
 
 // What people are told, and how the run is recorded, when all goes well.
+//
+// Guide: practices/document-rotations
 func TestAnEmergencyEndsWell(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

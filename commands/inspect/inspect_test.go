@@ -160,6 +160,7 @@ func TestNothingHappened(t *testing.T) {
 	}
 }
 
+// Guide: queries/invalid-signature
 func TestStrangersWereRefusedAndEachCountsOnce(t *testing.T) {
 	t.Parallel()
 	e := newEstate(t)
@@ -190,6 +191,7 @@ func TestStrangersWereRefusedAndEachCountsOnce(t *testing.T) {
 	}
 }
 
+// Guide: emergency/audit-logs
 func TestTheSecretWasUsed(t *testing.T) {
 	t.Parallel()
 	e := newEstate(t)

@@ -13,6 +13,8 @@ import (
 
 // The list knows what the catalogue was told and what rekey did since, and only what
 // really succeeded counts.
+//
+// Guide: schedule/shown
 func TestListDates(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

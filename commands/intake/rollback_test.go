@@ -38,6 +38,7 @@ func (w *world) did(id string, state ledger.RunState, steps ...ledger.Step) {
 	w.release(w.run(id))
 }
 
+// Guide: procedures/secret-key/rollback, procedures/revalidate-secret/rollback, procedures/analytics-secret/rollback, procedures/email-host-password/rollback, procedures/database-url/rollback, procedures/sentry-dsn/rollback
 func TestRollback(t *testing.T) {
 	t.Parallel()
 	created := ledger.Step{Key: "create", Kind: rotate.KindCreate, State: ledger.StepDone}
@@ -120,6 +121,8 @@ func TestOnlyRespondersRollBack(t *testing.T) {
 }
 
 // Production waits for staging, unless the secret is compromised; the log keeps that.
+//
+// Guide: practices/staging-first
 func TestStagingComesFirst(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -167,6 +170,8 @@ func TestStagingComesFirst(t *testing.T) {
 
 // What ends sessions is asked about first, and nothing is recorded until it is
 // confirmed.
+//
+// Guide: procedures/secret-key/impact, procedures/database-url/impact
 func TestWhatEndsSessionsIsAskedFirst(t *testing.T) {
 	t.Parallel()
 	for cost, says := range map[string]string{"120 sessions": "120 sessions end.", "broken": "could not be counted"} {

@@ -28,6 +28,7 @@ func catalogue() *secret.Catalogue {
 
 func slack(id string) commands.Actor { return commands.Actor{Via: "slack", ID: id, Channel: "CALERTS"} }
 
+// Guide: support/slack
 func TestDecide(t *testing.T) {
 	t.Parallel()
 	rotate := func(a commands.Actor, name string) commands.Request {

@@ -66,6 +66,7 @@ func TestTokensDoNotReachTheCommand(t *testing.T) {
 	}
 }
 
+// Guide: procedures/revalidate-secret/deploy, procedures/analytics-secret/deploy
 func TestFailuresAreTold(t *testing.T) {
 	t.Parallel()
 	out, err := reload.Run(t.Context(), self(t, "exit"), 0)

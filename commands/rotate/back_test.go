@@ -30,6 +30,8 @@ func failAt(t *testing.T, s rotate.Subject, key string) ([]ledger.Step, ledger.S
 
 // The whole way back ends where the run began, and each step of it may be performed
 // twice.
+//
+// Guide: procedures/revalidate-secret/rollback, procedures/analytics-secret/rollback
 func TestTheWayBack(t *testing.T) {
 	t.Parallel()
 	for _, failed := range []string{"publish/set/api", "publish/test/api", "switch/set/web", "switch/test/web"} {

@@ -27,6 +27,8 @@ func (e endless) Read(p []byte) (int, error) {
 
 // What the generator answers is only used when it is new, strong enough, and when all
 // loaders of the file read it alike.
+//
+// Guide: practices/strong-secrets
 func TestANewValueThatIsNoneIsRefused(t *testing.T) {
 	t.Parallel()
 	present, err := hex.DecodeString(oldValue)
@@ -76,6 +78,8 @@ func (d *dollars) Read(p []byte) (int, error) {
 }
 
 // Most of Django's values hold a "$", a "#" or the like; those that are used do not.
+//
+// Guide: procedures/secret-key/generate
 func TestDjangosValuesAreWrittenSoThatAllReadThemAlike(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

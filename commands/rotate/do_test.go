@@ -92,6 +92,8 @@ func TestEveryStepCanBePerformedTwice(t *testing.T) {
 }
 
 // After each stage, the services hold what the guide says.
+//
+// Guide: dual-secret/step-1-add-new, dual-secret/step-2-keep-old, dual-secret/step-4-update-signer, dual-secret/step-6-remove-old
 func TestTheStagesInTheFiles(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -175,6 +177,8 @@ func TestAServiceThatCannotBeAskedIsNotTouched(t *testing.T) {
 }
 
 // All instances of a service must agree; the one that a reload does not reach is named.
+//
+// Guide: dual-secret/step-3-deploy-accepting, dual-secret/step-5-deploy-signer
 func TestEveryInstanceMustAgree(t *testing.T) {
 	t.Parallel()
 	for stuck := range 3 {

@@ -124,6 +124,7 @@ func (w *world) register(dir string, oldWorks, newWorks bool) {
 	}
 }
 
+// Guide: procedures/anything-else/rotate
 func TestAnIssuedValueIsRotated(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []commands.Mode{commands.Compromised, commands.Routine} {
@@ -150,6 +151,8 @@ func TestAnIssuedValueIsRotated(t *testing.T) {
 
 // Wherever an issued rotation fails before the old value ends, the services are back on
 // it, and the new one works nowhere.
+//
+// Guide: procedures/anything-else/rollback, procedures/email-host-password/rollback
 func TestTheWayBackOfAnIssuedValue(t *testing.T) {
 	t.Parallel()
 	for _, failed := range []string{"create", "issue", "try", "switch/set/api", "switch/test/worker"} {
@@ -209,6 +212,8 @@ func TestReturn(t *testing.T) {
 }
 
 // A value that a person brings is proven before it is kept, and none is taken twice.
+//
+// Guide: procedures/email-host-password/impact, procedures/email-host-password/new-password
 func TestAProvidedValue(t *testing.T) {
 	t.Parallel()
 	w, dir := issuedWorld(t)

@@ -38,6 +38,7 @@ func keys(steps []ledger.Step) []string {
 	return out
 }
 
+// Guide: dual-secret/step-1-add-new, dual-secret/step-2-keep-old, dual-secret/step-3-deploy-accepting, dual-secret/step-4-update-signer, dual-secret/step-5-deploy-signer, dual-secret/step-6-remove-old
 func TestPlanFollowsTheGuidesOrder(t *testing.T) {
 	t.Parallel()
 	compromised := []string{
@@ -170,6 +171,8 @@ func anyEstate(t *rapid.T) Subject {
 // go back or says that the secret is compromised: no honest request can be refused at
 // any moment, one or two values are valid, and the run ends with every service on one
 // and the same value.
+//
+// Guide: overview/no-downtime, procedures/secret-key/rollback, procedures/revalidate-secret/rollback, procedures/analytics-secret/rollback, procedures/database-url/rollback
 func TestNoMomentRefusesAnHonestRequest(t *testing.T) {
 	t.Parallel()
 	for range 40 { // a way back asked for in one of the last steps is drawn rarely

@@ -245,6 +245,8 @@ func TestAStoppedReloadIsNoFault(t *testing.T) {
 
 // The overlap is counted from when it began, whoever asks, and ends at once where the
 // secret is compromised.
+//
+// Guide: dual-secret/step-6-remove-old, practices/keep-old-24h
 func TestTheOverlap(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -13,6 +13,7 @@ import (
 	"rekey/commands/secret"
 )
 
+// Guide: schedule/shown
 func TestWhatWantsAttentionComesFirst(t *testing.T) {
 	t.Parallel()
 	day := func(n int) time.Time { return time.Date(2026, 11, n, 0, 0, 0, 0, time.UTC) }
@@ -135,6 +136,8 @@ func TestWhatStartsByItself(t *testing.T) {
 }
 
 // The calendar is read back by a reader of its own, written from the RFC.
+//
+// Guide: schedule/shown
 func TestCalendar(t *testing.T) {
 	t.Parallel()
 	rows := []commands.SecretRow{

@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 )
 
+// Guide: generation/hex32, generation/base64, generation/django, procedures/revalidate-secret/generate, procedures/analytics-secret/generate
 func TestGenerate(t *testing.T) {
 	t.Parallel()
 	raw := bytes.Repeat([]byte{0xfb, 0x01}, 64)
@@ -46,6 +47,8 @@ func TestGenerate(t *testing.T) {
 
 // TestDjangoIsUnbiased counts the characters of many keys: chi squared with 49
 // degrees of freedom is under 120 except once in ten million.
+//
+// Guide: procedures/secret-key/generate, generation/django
 func TestDjangoIsUnbiased(t *testing.T) {
 	t.Parallel()
 	source := rand.NewChaCha8([32]byte{1})
@@ -71,6 +74,8 @@ func TestDjangoIsUnbiased(t *testing.T) {
 }
 
 // TestGeneratedIsStrong draws many values: the estimate may not refuse one of them.
+//
+// Guide: practices/strong-secrets
 func TestGeneratedIsStrong(t *testing.T) {
 	t.Parallel()
 	source := rand.NewChaCha8([32]byte{2})
@@ -87,6 +92,7 @@ func TestGeneratedIsStrong(t *testing.T) {
 	}
 }
 
+// Guide: practices/strong-secrets
 func TestCheckHMAC(t *testing.T) {
 	t.Parallel()
 	const hex64 = "6b1f0c2d9e8a7b5c4d3e2f1a0b9c8d7e62c93ba0f17d84e5a06b9fc3172e8d45"

@@ -98,6 +98,7 @@ func TestLookups(t *testing.T) {
 	}
 }
 
+// Guide: practices/quarterly-hmac, schedule/secret-key, schedule/revalidate-secret, schedule/analytics-secret, schedule/email-host-password, schedule/database-url
 func TestNextDue(t *testing.T) {
 	t.Parallel()
 	day := func(s string) time.Time {

@@ -32,6 +32,7 @@ func sh(script string, args ...string) []string {
 	return append([]string{"sh", "-c", script, "sh"}, args...)
 }
 
+// Guide: procedures/secret-key/impact
 func TestCountTellsWhatEnds(t *testing.T) {
 	t.Parallel()
 	for printed, want := range map[string]string{
@@ -93,6 +94,7 @@ func TestNothingConfigured(t *testing.T) {
 	}
 }
 
+// Guide: procedures/secret-key/clear-sessions
 func TestEndAndTidyRunTheirOwnCommand(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

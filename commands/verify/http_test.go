@@ -32,6 +32,7 @@ func serve(t *testing.T, h http.HandlerFunc) string {
 
 var webhook = secret.SignedRequest{Method: http.MethodPost, Body: `{"slugs":["test"]}`, Header: "X-Signature", ContentType: "application/json"}
 
+// Guide: procedures/revalidate-secret/test, procedures/analytics-secret/test
 func TestSignedRequestIsTheGuidesCall(t *testing.T) {
 	t.Parallel()
 	url := serve(t, func(w http.ResponseWriter, r *http.Request) {

@@ -10,6 +10,7 @@ import (
 	"rekey/audit/ledger/postgres"
 )
 
+// Guide: emergency/document
 func TestTamper(t *testing.T) {
 	t.Parallel()
 	schema := schemas(t)

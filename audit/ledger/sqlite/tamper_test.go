@@ -10,6 +10,7 @@ import (
 	"rekey/audit/ledger/sqlite"
 )
 
+// Guide: emergency/document
 func TestTamper(t *testing.T) {
 	t.Parallel()
 	ledgertest.RunTamper(t, func(t *testing.T) (ledger.Store, func(*testing.T, string)) {

@@ -16,6 +16,8 @@ import (
 
 // What is due starts by itself, once, however many processes look, and only in a
 // window.
+//
+// Guide: practices/quarterly-hmac
 func TestWhatIsDueStartsOnce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -108,6 +108,7 @@ func (w *rotated) fit(out string) {
 	}
 }
 
+// Guide: aws/lambda/handler
 func TestAWSRotationByHand(t *testing.T) {
 	t.Parallel()
 	w := newRotated(t)
@@ -172,6 +173,7 @@ func (l *runtime) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
+// Guide: aws/lambda/handler
 func TestAWSRotationOnLambda(t *testing.T) {
 	t.Parallel()
 	w := newRotated(t)

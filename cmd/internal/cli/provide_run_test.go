@@ -159,6 +159,7 @@ func (s *mailStage) must(got ending, code int, part string) {
 	}
 }
 
+// Guide: procedures/email-host-password/new-password, procedures/email-host-password/impact
 func TestAPersonBringsAMailPassword(t *testing.T) {
 	t.Parallel()
 	s := newMailStage(t)

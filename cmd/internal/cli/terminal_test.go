@@ -145,6 +145,7 @@ func (term *Terminal) answer(got <-chan asked) asked {
 	}
 }
 
+// Guide: procedures/email-host-password/new-password
 func TestATerminalShowsNothingOfAValue(t *testing.T) {
 	t.Parallel()
 	term := NewTerminal(t)

@@ -51,6 +51,10 @@ func loadExample(t *testing.T) *secret.Catalogue {
 
 // TestExampleIsTheGuide compares the shipped example with the tables of the secret
 // rotation guide, row by row.
+//
+// Guide: inventory/secret-key, inventory/revalidate-secret, inventory/analytics-secret, inventory/email-host-password, inventory/sentry-dsn, inventory/database-url
+// Guide: schedule/secret-key, schedule/revalidate-secret, schedule/analytics-secret, schedule/email-host-password, schedule/database-url, practices/keep-old-24h
+// Guide: support/slack, support/email, support/on-call
 func TestExampleIsTheGuide(t *testing.T) {
 	t.Parallel()
 	cat := loadExample(t)

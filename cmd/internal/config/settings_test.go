@@ -41,6 +41,7 @@ func write(t testing.TB, text string, mode os.FileMode) string {
 
 var goodKey = strings.Repeat("0123456789abcdef", 4)
 
+// Guide: practices/environment-variables
 func TestSettingsFromVariablesAndFiles(t *testing.T) {
 	t.Parallel()
 	s, err := FromEnvironment(env(t,

@@ -43,6 +43,8 @@ func TestVectorsAreRight(t *testing.T) {
 }
 
 // The first Python block needs no framework, so it is run as it stands.
+//
+// Guide: dual-secret/verify-both, dual-secret/no-empty-value
 func TestPythonDoesAsSpecified(t *testing.T) {
 	t.Parallel()
 	python, err := exec.LookPath("python3")

@@ -62,7 +62,8 @@ bot:                             bot/socket bot/render commands commands/secret 
 cmd/internal/config:             commands commands/policy commands/secret commands/store commands/store/dotenv; yaml
 cmd/internal/app:                cmd/internal/config bot bot/socket bot/render bot/notify/... commands/... audit/...; slack pagerduty sentry sync sys
 cmd/internal/layers:
-cmd/internal/docs:              cmd/internal/cli cmd/internal/config
+cmd/internal/docs:               cmd/internal/cli cmd/internal/config
+cmd/internal/docs/acceptance:
 cmd/internal/testtools/...:
 cmd/internal/cli:                cmd/internal/app cmd/internal/config bot/render commands/... audit/...; kong lambda sys
 cmd/rekey:                       cmd/internal/cli

@@ -19,6 +19,8 @@ import (
 )
 
 // One estate serves these tests, one after the other: it takes seconds to start.
+//
+// Guide: procedures/secret-key/clear-sessions, checklist/celery
 func TestEstate(t *testing.T) {
 	t.Parallel()
 	e := start(t, leathertest.Config{})
@@ -303,6 +305,8 @@ func serviceComesBack(t *testing.T, e *leathertest.Estate) {
 }
 
 // The traps: both reloads report success and change nothing, or too much.
+//
+// Guide: procedures/revalidate-secret/deploy
 func TestTrapsAreReal(t *testing.T) {
 	t.Parallel()
 	e := start(t, leathertest.Config{Preload: true, CeleryModule: true, SessionEngine: "django.contrib.sessions.backends.signed_cookies"})

@@ -11,6 +11,7 @@ import (
 // The copy-in helpers have tests in their own languages; these run them, and see that
 // some did run.
 
+// Guide: dual-secret/verify-both, dual-secret/no-empty-value, dual-secret/constant-time, procedures/secret-key/impact
 func TestDjangoHelpers(t *testing.T) {
 	t.Parallel()
 	out := inExamples(t, "django", func(found tools) []string {
@@ -21,6 +22,7 @@ func TestDjangoHelpers(t *testing.T) {
 	}
 }
 
+// Guide: dual-secret/step-5-deploy-signer
 func TestNextHelpers(t *testing.T) {
 	t.Parallel()
 	out := inExamples(t, "nextjs", func(found tools) []string { return []string{found.node, "--test"} })

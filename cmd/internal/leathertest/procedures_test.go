@@ -156,6 +156,15 @@ func (r *rekey) story(id string) string {
 // each secret is rotated in one of the two modes, in turn. It has the machine to
 // itself: what it measures would be somebody else's load.
 //
+// Guide: overview/no-downtime
+// Guide: procedures/secret-key/impact, procedures/secret-key/set, procedures/secret-key/reload, procedures/secret-key/clear-sessions
+// Guide: procedures/revalidate-secret/impact, procedures/revalidate-secret/django, procedures/revalidate-secret/nextjs, procedures/revalidate-secret/deploy, procedures/revalidate-secret/test
+// Guide: procedures/analytics-secret/impact, procedures/analytics-secret/django, procedures/analytics-secret/nextjs, procedures/analytics-secret/deploy, procedures/analytics-secret/test
+// Guide: procedures/email-host-password/set, procedures/email-host-password/reload
+// Guide: procedures/database-url/set, procedures/database-url/reload, procedures/database-url/healthcheck, procedures/database-url/drop-old-role
+// Guide: procedures/sentry-dsn/rotate
+// Guide: checklist/healthcheck, checklist/celery, checklist/sentry, checklist/no-denials, practices/monitor
+//
 //nolint:paralleltest // see above
 func TestEveryProcedureUnderTraffic(t *testing.T) {
 	e := start(t, leathertest.Config{})

@@ -25,6 +25,8 @@ import (
 // can be pasted, no value that ever was one is anywhere but in the env files: not in
 // the database, not in the log, not in what Slack, PagerDuty and Sentry were sent, not
 // on the terminal. Nor is a token anywhere but with its own vendor.
+//
+// Guide: practices/never-commit
 func TestNoSecretIsLeftAnywhere(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, databaseURL string) {

@@ -178,6 +178,8 @@ CREATE TRIGGER disk_full BEFORE INSERT ON rekey_ledger FOR EACH STATEMENT EXECUT
 }
 
 // The security log cannot be written: nothing is done, and nobody is told otherwise.
+//
+// Guide: emergency/document, practices/document-rotations
 func TestNothingIsDoneThatCannotBeWrittenDown(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, databaseURL string) {

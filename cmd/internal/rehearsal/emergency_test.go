@@ -15,6 +15,8 @@ import (
 // The whole emergency: a responder types one command, and when rekey is done the old
 // value is worthless, both services run on the new one, nobody honest was refused,
 // the channel and on-call know, and the security log can prove it.
+//
+// Guide: emergency/rotate, emergency/audit-logs, emergency/notify, emergency/document
 func TestOneCommandEndsTheEmergency(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, databaseURL string) {
@@ -65,6 +67,8 @@ func TestOneCommandEndsTheEmergency(t *testing.T) {
 }
 
 // A routine rotation keeps both values for the overlap and then retires the old one.
+//
+// Guide: practices/keep-old-24h, dual-secret/step-6-remove-old
 func TestARoutineRotationKeepsTheOverlap(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, databaseURL string) {

@@ -50,6 +50,8 @@ func mustEnd(t *testing.T, run ledger.Run, want ledger.RunState) {
 
 // The signing service never takes the new value: everything goes back to the old one,
 // on-call is woken, and nobody is told that all is well.
+//
+// Guide: practices/monitor
 func TestASignerThatDoesNotSwitchIsRolledBack(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, databaseURL string) {

@@ -211,6 +211,8 @@ func TestAValueThatIsNoText(t *testing.T) {
 
 // TestValuesAreSeenByNobody looks at a running command and its child as any other user
 // of the machine could.
+//
+// Guide: procedures/anything-else/rotate
 func TestValuesAreSeenByNobody(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

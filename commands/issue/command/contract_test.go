@@ -45,6 +45,7 @@ func desk(t *testing.T, change func(own *secret.CommandIssuer)) issuetest.Desk {
 	}
 }
 
+// Guide: procedures/anything-else/rotate, procedures/anything-else/rollback
 func TestContract(t *testing.T) {
 	t.Parallel()
 	issuetest.Run(t, func(t *testing.T) issuetest.Desk { return desk(t, func(*secret.CommandIssuer) {}) })

@@ -65,6 +65,8 @@ func encoded(t *rapid.T, s string) string {
 
 // Whatever a URL looks like, only user and password change, and PostgreSQL's own Go
 // driver reads the rest as before.
+//
+// Guide: procedures/database-url/set
 func TestOnlyUserAndPasswordChange(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -196,6 +198,8 @@ func TestLongNames(t *testing.T) {
 }
 
 // PostgreSQL's own library connects with what rekey writes, however the server is named.
+//
+// Guide: procedures/database-url/set
 func TestLibpqReadsIt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -16,6 +16,8 @@ import (
 )
 
 // Everything that would stop a rotation later stops it before anything is touched.
+//
+// Guide: procedures/database-url/impact
 func TestCheckRefuses(t *testing.T) {
 	t.Parallel()
 	app := func(w *world) string { return ident(w.app) }

@@ -20,6 +20,8 @@ import (
 
 // A rotated application may do what it did, no more and no less, and so may everybody
 // else.
+//
+// Guide: procedures/database-url/create-role, procedures/database-url/grant
 func TestRightsAreTheSame(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -44,6 +46,8 @@ func TestRightsAreTheSame(t *testing.T) {
 }
 
 // TestAtWork does with the new role what the application does.
+//
+// Guide: procedures/database-url/create-role, procedures/database-url/grant
 func TestAtWork(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -86,6 +90,8 @@ func TestAtWork(t *testing.T) {
 
 // The clear password reaches neither the server's log, which writes every statement
 // here, nor its catalogs.
+//
+// Guide: procedures/database-url/create-role
 func TestServerNeverSeesThePassword(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -114,6 +120,8 @@ func TestServerNeverSeesThePassword(t *testing.T) {
 }
 
 // A routine rotation waits for sessions to go and says whose they are.
+//
+// Guide: procedures/database-url/drop-old-role
 func TestRoutineWaits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -191,6 +199,8 @@ func TestCompromisedEndsSessions(t *testing.T) {
 }
 
 // What the role owns itself stops a routine rotation before anything is touched.
+//
+// Guide: procedures/database-url/drop-old-role
 func TestOwningRoleIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -245,6 +255,8 @@ func TestCompromisedOwner(t *testing.T) {
 }
 
 // What was made as the new role survives a way back, and the application reaches it.
+//
+// Guide: procedures/database-url/rollback
 func TestRollbackLosesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -264,6 +276,8 @@ func TestRollbackLosesNothing(t *testing.T) {
 }
 
 // The way back is refused where it would leave nobody to connect as.
+//
+// Guide: procedures/database-url/rollback
 func TestRollbackKeepsOneDoorOpen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -36,6 +36,8 @@ func says(t *testing.T, try verify.Try, want verify.Answer, why string) {
 
 // TestTry: only a login that would have failed with another password counts, and only
 // with everything the application needs.
+//
+// Guide: procedures/database-url/test-connection
 func TestTry(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -133,6 +135,8 @@ func (w *world) standby() string {
 }
 
 // Every server of a URL counts: its logins, its sessions, and that it may lag or be down.
+//
+// Guide: procedures/database-url/test-connection
 func TestSeveralServers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

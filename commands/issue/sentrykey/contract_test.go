@@ -9,6 +9,7 @@ import (
 	"rekey/commands/secret"
 )
 
+// Guide: procedures/sentry-dsn/rotate, procedures/sentry-dsn/rollback
 func TestContract(t *testing.T) {
 	t.Parallel()
 	issuetest.Run(t, func(t *testing.T) issuetest.Desk {

@@ -188,6 +188,8 @@ func TestWhatIsNoDSNIsRefused(t *testing.T) {
 
 // The test event is one known issue, which the checklist can leave out, and tells
 // nothing of this machine.
+//
+// Guide: procedures/sentry-dsn/rotate
 func TestTheTestEvent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

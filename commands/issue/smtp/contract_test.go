@@ -13,6 +13,7 @@ import (
 	"rekey/commands/secret"
 )
 
+// Guide: procedures/email-host-password/rollback
 func TestContract(t *testing.T) {
 	t.Parallel()
 	for name, of := range map[string]func(*provider) secret.SMTPIssuer{

@@ -14,6 +14,7 @@ import (
 	"rekey/commands/verify"
 )
 
+// Guide: procedures/email-host-password/test-mail
 func TestLogin(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -12,6 +12,7 @@ import (
 	"rekey/commands/issue/smtp/smtptest"
 )
 
+// Guide: procedures/email-host-password/test-mail, checklist/email
 func TestSendTest(t *testing.T) {
 	t.Parallel()
 	p := start(t, smtptest.Config{})

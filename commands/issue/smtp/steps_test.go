@@ -33,6 +33,8 @@ func outcome(note string, err error) string {
 
 // Steps in every state a provider can be in. Each case is a story: what the provider
 // has come to, and what each step says to it.
+//
+// Guide: procedures/email-host-password/new-password, procedures/email-host-password/rollback
 func TestSteps(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

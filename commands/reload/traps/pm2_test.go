@@ -17,6 +17,7 @@ func listed(mode, variables string) string {
 `, mode, variables)
 }
 
+// Guide: procedures/revalidate-secret/deploy, procedures/analytics-secret/deploy
 func TestPM2(t *testing.T) {
 	// pm2's own folder, without which its daemon would be started.
 	home := t.TempDir()

@@ -9,6 +9,7 @@ import (
 	"testing"
 )
 
+// Guide: procedures/secret-key/reload
 func TestGunicornPreload(t *testing.T) {
 	t.Parallel()
 	configured := func(name, text string) func(t *testing.T) (string, string) {

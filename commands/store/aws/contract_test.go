@@ -43,6 +43,7 @@ func open(t *testing.T, s *awstest.Server) *aws.Store {
 	return st
 }
 
+// Guide: aws/consumer
 func TestContract(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(t *testing.T, current, neighbour secret.Value) storetest.Place {

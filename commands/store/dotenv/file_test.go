@@ -56,6 +56,7 @@ func publish(from string) store.Change {
 	return store.Change{From: from, Want: store.State{Current: newValue, Previous: oldValue}, Run: "r1", FenceNumber: 1, Fence: open}
 }
 
+// Guide: practices/environment-variables
 func TestUnsafePlacesAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -17,6 +17,7 @@ import (
 	"rekey/commands/store/aws/document"
 )
 
+// Guide: aws/json-secret
 func TestOneKeyChangesAndNothingElse(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ before, published, retired string }{
