@@ -48,6 +48,11 @@ leather: ## every procedure, routine and compromised, on real Django under traff
 	@.ci/need $(NEEDS)
 	REKEY_LEATHER=all go test -count 1 -timeout 30m -v -run TestEveryProcedureUnderTraffic ./cmd/internal/leathertest
 
+.PHONY: guide
+guide: ## run the tests behind docs/guide-coverage.md and print how each row went
+	@.ci/need $(NEEDS)
+	TMPDIR=$(SCRATCH) go run ./cmd/internal/docs/acceptance -run
+
 .PHONY: bench
 bench: ## run the benchmarks, beside grep and ripgrep; BENCH=regexp BENCHTIME=1s
 	@.ci/need postgresql ripgrep
