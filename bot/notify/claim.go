@@ -3,13 +3,11 @@ package notify
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"rekey/audit"
 	"rekey/audit/ledger"
 	"rekey/bot/render"
 	"rekey/commands/journal"
@@ -88,31 +86,20 @@ func pages(kind string) bool { return kind == journal.PageTrigger || kind == jou
 
 // load reads the scene in tx.
 func (n *Notifier) load(ctx context.Context, tx ledger.Tx, w *work) error {
-	run, err := tx.Run(ctx, w.d.Run)
-	if err != nil {
-		return fmt.Errorf("reading the run: %w", err)
+	var err error
+	if w.scene, err = Scene(ctx, tx, w.d.Run, n.cfg.Now()); err != nil {
+		return err
 	}
-	steps, err := tx.Steps(ctx, run.ID)
-	if err != nil {
-		return fmt.Errorf("reading the steps: %w", err)
+	run := w.scene.Run
+	home := run.ID
+	if run.Batch != "" {
+		home = run.Batch
 	}
-	entries, err := tx.Entries(ctx, run.ID)
-	if err != nil {
-		return fmt.Errorf("reading the security log: %w", err)
-	}
-	w.board, err = tx.Delivery(ctx, boardID(run.ID))
+	w.board, err = tx.Delivery(ctx, boardID(home))
 	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 		return fmt.Errorf("reading the board's delivery: %w", err)
 	}
 	w.shown = max(run.Version, w.d.Wanted)
-	w.scene = render.Scene{Run: run, Steps: steps, Anchor: anchor(entries), Now: n.cfg.Now()}
-	if len(run.Report) > 0 {
-		var r audit.Report
-		if err := json.Unmarshal(run.Report, &r); err != nil {
-			return fmt.Errorf("reading the run's report: %w", err)
-		}
-		w.scene.Report = &r
-	}
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"rekey/audit/ledger"
 	"rekey/bot/notify/slack"
 	"rekey/bot/render"
 	"rekey/commands/journal"
@@ -71,12 +72,14 @@ func (n *Notifier) replyMessage(w *work) (render.Message, error) {
 		return render.Reply(w.scene), nil
 	case w.d.Subject == journal.AllSteps:
 		return render.Steps(w.scene), nil
-	case w.d.Subject != "" && w.d.Subject != "report":
+	case w.d.Subject != "" && w.d.Subject != journal.Report:
 		m, ok := render.StepDetail(w.scene, w.d.Subject)
 		if !ok {
 			return render.Message{}, Permanent{Class: "no such step"}
 		}
 		return m, nil
+	case w.scene.Run.Kind == ledger.KindBatch:
+		return render.BatchEvidence(w.scene), nil
 	case w.scene.Report == nil:
 		return render.Message{}, RetryAfter{Delay: 5 * time.Second, Class: "waiting for the report"}
 	}

@@ -19,6 +19,9 @@ const (
 // misused, what is left to do. What each step saw is in the thread; a step that
 // failed says so here.
 func Board(s Scene) Message {
+	if s.Run.Kind == ledger.KindBatch {
+		return batchBoard(s)
+	}
 	var p page
 	p.header(titleOf(s))
 	if problem := clean(s.Run.Problem); problem != "" {

@@ -92,7 +92,7 @@ func question(p *page, c commands.Confirm) {
 // rollBack offers the way back for as long as there may be one.
 func rollBack(p *page, s Scene) {
 	r := s.Run
-	if r.Kind != ledger.KindRotate || r.State != ledger.Waiting && r.State != ledger.Running || r.Asked != "" {
+	if r.Kind == ledger.KindAudit || r.State != ledger.Waiting && r.State != ledger.Running || r.Asked != "" {
 		return
 	}
 	b := button(ActionRollback, "Roll back", encode(commands.Request{Verb: commands.Rollback, Run: r.ID}), slack.StyleDefault)
@@ -101,9 +101,16 @@ func rollBack(p *page, s Scene) {
 	}
 	b.Confirm = slack.NewConfirmationBlockObject(
 		plain("Go back to the old value?"),
-		plain(cut("Every service works with the old value of "+clean(r.Secret)+" again, and the new one dies.", 290)),
+		plain(cut(backAgain(s), 290)),
 		plain("Roll back"), plain("Leave it"))
 	p.actions(b)
+}
+
+func backAgain(s Scene) string {
+	if s.Run.Kind == ledger.KindBatch {
+		return "Every secret of it that still can goes back: services work with the old values again, and the new ones die."
+	}
+	return "Every service works with the old value of " + clean(s.Run.Secret) + " again, and the new one dies."
 }
 
 // planLines is a dry run, a step a paragraph.
@@ -111,6 +118,9 @@ func planLines(rows []commands.PlanRow) []mark {
 	var ms []mark
 	for _, r := range rows {
 		m := "• *" + text(r.Title, 200) + "*"
+		if r.Secret != "" {
+			m = "• " + text(r.Secret, 80) + ": *" + text(r.Title, 200) + "*"
+		}
 		for _, w := range r.Would {
 			m += "\n      " + text(w, 300)
 		}

@@ -3,6 +3,7 @@ package render
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 	"time"
 
 	"github.com/PagerDuty/go-pagerduty"
@@ -77,6 +78,9 @@ func pageClass(r ledger.Run) string {
 }
 
 func pageSummary(s Scene) string {
+	if s.Run.Kind == ledger.KindBatch {
+		return batchHeadline(s)
+	}
 	r := s.Run
 	name := cut(clean(r.Secret), 200) + " in " + cut(clean(r.Environment), 80)
 	switch {
@@ -101,10 +105,19 @@ func pageDetails(s Scene) map[string]string {
 		"problem":     r.Problem,
 		"step":        currentStep(s.Steps),
 	}
+	if m, ok := worst(s); ok {
+		s.Report = m.Report
+		d["verdict_about"] = m.Run.Secret
+	}
 	if s.Report != nil {
 		_, word := verdictWords(s.Report.Verdict.Outcome)
 		d["verdict"] = word
 		d["verdict_sentence"] = s.Report.Verdict.Sentence
+	}
+	if r.Kind == ledger.KindBatch {
+		d["state"] = batchWords(s)
+		_, stopped := tell(s, ledger.Failed)
+		d["stopped"] = strings.Join(stopped, ", ")
 	}
 	for k, v := range d {
 		if v = cut(clean(v), maxDetail); v == "" {

@@ -24,6 +24,9 @@ func StepLine(st ledger.Step) string {
 
 // EndText is how a run ended, without the steps a terminal has shown already.
 func EndText(s Scene) string {
+	if s.Run.Kind == ledger.KindBatch {
+		return clean(batchTitle(s)) + "\n" + batchEnd(s)
+	}
 	var b strings.Builder
 	fmt.Fprintln(&b, clean(titleOf(s)))
 	if clean(s.Run.Problem) != "" {

@@ -16,6 +16,7 @@ import (
 
 	"rekey/audit"
 	"rekey/audit/ledger"
+	"rekey/commands"
 )
 
 // Message is one Slack message: blocks, and the text that notifications and
@@ -31,6 +32,10 @@ type Scene struct {
 	Steps  []ledger.Step
 	Report *audit.Report // nil until there is one
 	Anchor Anchor
+	// Members are the runs of a batch, in the order of their turns, and Others the
+	// secrets it does not rotate itself.
+	Members []Scene
+	Others  []commands.Other
 	// Now is the moment the scene was seen: elapsed times of what still runs are
 	// counted to it.
 	Now time.Time

@@ -5,12 +5,16 @@ import (
 	"strings"
 
 	"rekey/audit"
+	"rekey/audit/ledger"
 	"rekey/commands"
 )
 
 // RunText is a run for a terminal. Every foreign character that could steer the
 // terminal is gone.
 func RunText(s Scene) string {
+	if s.Run.Kind == ledger.KindBatch {
+		return batchText(s)
+	}
 	var b strings.Builder
 	r := s.Run
 	fmt.Fprintln(&b, clean(title(r)))
@@ -56,6 +60,9 @@ func PlanText(a commands.Answer) string {
 	var b strings.Builder
 	fmt.Fprintln(&b, clean(a.Text))
 	for i, r := range a.Plan {
+		if r.Secret != "" && (i == 0 || a.Plan[i-1].Secret != r.Secret) {
+			fmt.Fprintf(&b, "%s\n", clean(r.Secret))
+		}
 		fmt.Fprintf(&b, "%3d. %s\n", i+1, clean(r.Title))
 		for _, w := range r.Would {
 			fmt.Fprintf(&b, "       %s\n", clean(w))

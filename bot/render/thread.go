@@ -21,7 +21,11 @@ func StepDetail(s Scene, key string) (m Message, ok bool) {
 func stepDetail(s Scene, st ledger.Step) Message {
 	sign, word := stepWords(st.State)
 	var p page
-	p.section("*" + text(st.Title, 300) + "*: " + mark(sign+" "+word))
+	head := mark("")
+	if s.Run.Batch != "" {
+		head = text(s.Run.Secret, 80) + ": "
+	}
+	p.section("*" + head + text(st.Title, 300) + "*: " + mark(sign+" "+word))
 	if clean(st.Note) != "" {
 		p.section(text(st.Note, 2500))
 	}
@@ -52,13 +56,20 @@ func Steps(s Scene) Message {
 		}
 		ms = append(ms, m)
 	}
-	p.lines("*What each step saw*", ms, 9000)
+	head := mark("*What each step saw*")
+	if s.Run.Batch != "" { // other secrets are told of in the same thread
+		head = "*" + text(s.Run.Secret, 80) + ": what each step saw*"
+	}
+	p.lines(head, ms, 9000)
 	return p.message(s.Run.Secret + ": what each step saw")
 }
 
 // Reply tells the person who asked how it ended, where they asked. It is the one
 // message that mentions somebody: they are waiting for it.
 func Reply(s Scene) Message {
+	if s.Run.Kind == ledger.KindBatch {
+		return batchReply(s)
+	}
 	var p page
 	p.section(mention(s.Run.Actor) + "*" + text(title(s.Run), 300) + "*")
 	if clean(s.Run.Problem) != "" {

@@ -40,6 +40,22 @@ func runWords(r ledger.Run) string {
 		}
 		return "auditing"
 	}
+	if r.Kind == ledger.KindBatch {
+		switch r.State {
+		case ledger.Queued:
+			return "rotations waiting to start"
+		case ledger.Waiting:
+			return "each done or waiting"
+		case ledger.Succeeded:
+			return "all rotated"
+		case ledger.RolledBack:
+			return "ended, some of them rolled back"
+		case ledger.Failed:
+			return "one of them stopped, a person must look"
+		case ledger.Running, ledger.RollingBack:
+		}
+		return "one after the other"
+	}
 	switch r.State {
 	case ledger.Queued:
 		return "rotation waiting to start"

@@ -58,6 +58,14 @@ func New(cfg Config) *Engine {
 // Work carries a claimed run on until it is final, has to wait, is wanted by nobody
 // any more, or the process is being stopped. It is a jobs.Work.
 func (e *Engine) Work(ctx context.Context, run ledger.Run) error {
+	if run.Kind == ledger.KindBatch {
+		return e.conduct(ctx, run)
+	}
+	if may, err := e.itsTurn(ctx, run); err != nil {
+		return err
+	} else if !may {
+		return jobs.After(notYet)
+	}
 	j, err := journal.Open(ctx, journal.Config{
 		Store: e.cfg.Store, Queue: e.cfg.Queue, Now: e.cfg.Now, Observer: e.cfg.Observer,
 	}, run)
@@ -244,7 +252,7 @@ func (e *Engine) audit(ctx context.Context, j *journal.Journal, step ledger.Step
 		return fmt.Errorf("encoding the report of run %s: %w", run.ID, err)
 	}
 	return j.Settle(ctx, step, ledger.StepDone, report.Verdict.Sentence, journal.Change{
-		Tell:  []journal.Notice{{Kind: journal.Thread, Name: "report"}},
+		Tell:  []journal.Notice{{Kind: journal.Thread, Name: journal.Report}},
 		Amend: func(r *ledger.Run) { r.Report = raw },
 	})
 }

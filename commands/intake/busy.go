@@ -61,20 +61,7 @@ func (d *Desk) escalate(ctx context.Context, req commands.Request, run ledger.Ru
 		"Run %s goes on as a compromised one: the old value of %s dies as soon as that is proven safe, and on-call is paged. "+
 			"If it is the new value that leaked, type this again when the run has ended.", run.ID, run.Secret)}
 	answer, err := d.once(ctx, req, answer, func(ctx context.Context, tx ledger.Tx) error {
-		now, err := tx.Run(ctx, run.ID)
-		if err != nil {
-			return err
-		}
-		if !now.State.Final() && !escalates(now) {
-			return errMoved
-		}
-		if err := tx.AskRun(ctx, run.ID, ledger.WishCompromised); err != nil {
-			return err
-		}
-		if err := tx.Append(ctx, d.entry(req, run, "escalated")); err != nil {
-			return err
-		}
-		return d.cfg.Queue.EnqueueRun(ctx, tx, run.ID, time.Time{})
+		return d.wishCompromised(ctx, tx, req, run)
 	})
 	switch {
 	case errors.Is(err, ledger.ErrEnded):
@@ -83,6 +70,24 @@ func (d *Desk) escalate(ctx context.Context, req commands.Request, run ledger.Ru
 		return d.refuseBusy(ctx, req, run)
 	}
 	return answer, err
+}
+
+// wishCompromised asks run, inside tx, to go on as a compromised one.
+func (d *Desk) wishCompromised(ctx context.Context, tx ledger.Tx, req commands.Request, run ledger.Run) error {
+	now, err := tx.Run(ctx, run.ID)
+	if err != nil {
+		return err
+	}
+	if !now.State.Final() && !escalates(now) {
+		return errMoved
+	}
+	if err := tx.AskRun(ctx, run.ID, ledger.WishCompromised); err != nil {
+		return err
+	}
+	if err := tx.Append(ctx, d.entry(req, run, "escalated")); err != nil {
+		return err
+	}
+	return d.cfg.Queue.EnqueueRun(ctx, tx, run.ID, time.Time{})
 }
 
 // active finds the unfinished rotation of what a request names.

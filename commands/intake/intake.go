@@ -23,12 +23,6 @@ import (
 // DefaultSince is how far back the evidence is read when nobody says otherwise.
 const DefaultSince = 24 * time.Hour
 
-// Queue hands work to the job engine inside the caller's transaction.
-type Queue interface {
-	journal.Queue
-	EnqueueRun(ctx context.Context, tx ledger.Tx, runID string, at time.Time) error
-}
-
 // Planner looks at a rotation before it is asked for; *rotate.Rotator is one.
 type Planner interface {
 	Describe(ctx context.Context, s rotate.Subject) ([]commands.PlanRow, error)
@@ -40,7 +34,7 @@ type Config struct {
 	Planner   Planner
 	Catalogue *secret.Catalogue
 	Store     ledger.Store
-	Queue     Queue
+	Queue     journal.Queue
 	Guard     *secret.Guard
 	Now       func() time.Time
 }
@@ -83,11 +77,22 @@ func (d *Desk) Take(ctx context.Context, req commands.Request) (commands.Answer,
 	case commands.Rollback:
 		return d.rollback(ctx, req)
 	case commands.Rotate:
+		if g, ok := d.group(req.Secret); ok {
+			return d.batch(ctx, req, g)
+		}
 		return d.rotate(ctx, req)
 	case commands.Audit:
 		return d.start(ctx, req)
 	}
 	return commands.Answer{Outcome: commands.Unusable, Verb: req.Verb, Text: "rekey does not know that command; type /rotate help."}, nil
+}
+
+// group finds a group where no secret has that name.
+func (d *Desk) group(name string) (secret.Group, bool) {
+	if _, ok := d.cfg.Catalogue.Secret(name); ok {
+		return secret.Group{}, false
+	}
+	return d.cfg.Catalogue.Group(name)
 }
 
 // scrub takes values that people paste into their reasons out of them, known ones
@@ -217,18 +222,28 @@ func (d *Desk) run(req commands.Request) ledger.Run {
 }
 
 // joinIncident makes a rotation part of the incident an earlier one left open, so
-// that on-call has one page to look at and its end closes it.
+// that on-call has one page to look at and its end closes it. The incident of a batch
+// is joined only by the last secret that is missing: its end would close it.
 func (d *Desk) joinIncident(ctx context.Context, tx ledger.Tx, run *ledger.Run) error {
 	if run.Kind != ledger.KindRotate {
 		return nil
 	}
 	last, err := tx.Runs(ctx, ledger.RunFilter{Secret: run.Secret, Environment: run.Environment, Kind: ledger.KindRotate, Limit: 1})
-	if err != nil {
+	if err != nil || len(last) == 0 || !last[0].Paged || last[0].State == ledger.Succeeded {
 		return err
 	}
-	if len(last) == 1 && last[0].Paged && last[0].State != ledger.Succeeded {
-		run.Incident, run.Paged = last[0].Incident, true
+	if last[0].Batch != "" {
+		members, err := tx.Runs(ctx, ledger.RunFilter{Batch: last[0].Batch, Limit: journal.MaxMembers})
+		if err != nil {
+			return err
+		}
+		for _, m := range members {
+			if m.ID != last[0].ID && m.State != ledger.Succeeded {
+				return nil
+			}
+		}
 	}
+	run.Incident, run.Paged = last[0].Incident, true
 	return nil
 }
 

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"rekey/audit/ledger"
 	"rekey/commands"
+	"rekey/commands/journal"
 	"rekey/commands/schedule"
 )
 
@@ -74,6 +76,12 @@ func (d *Desk) status(ctx context.Context, req commands.Request) (commands.Answe
 			var r ledger.Run
 			if r, err = tx.Run(ctx, req.Run); err == nil {
 				a.Runs = []ledger.Run{r}
+			}
+			if err == nil && r.Kind == ledger.KindBatch {
+				var members []ledger.Run
+				members, err = tx.Runs(ctx, ledger.RunFilter{Batch: r.ID, Limit: journal.MaxMembers})
+				slices.SortFunc(members, func(a, b ledger.Run) int { return a.Turn - b.Turn })
+				a.Runs = append(a.Runs, members...)
 			}
 		} else {
 			a.Runs, err = d.recent(ctx, tx)

@@ -16,9 +16,10 @@ import (
 	"rekey/audit/ledger"
 )
 
-// Queue hands a delivery to the job engine inside the caller's transaction.
+// Queue hands work to the job engine inside the caller's transaction.
 type Queue interface {
 	EnqueueDelivery(ctx context.Context, tx ledger.Tx, deliveryID string, at time.Time) error
+	EnqueueRun(ctx context.Context, tx ledger.Tx, runID string, at time.Time) error
 }
 
 // Moment is where in a step's life an observer is called.
@@ -139,6 +140,11 @@ func (j *Journal) Commit(ctx context.Context, c Change) error {
 				return err
 			}
 		}
+		if run.Batch != "" && run.Rests(j.cfg.Now()) { // the next may begin
+			if err := j.cfg.Queue.EnqueueRun(ctx, tx, run.Batch, time.Time{}); err != nil {
+				return err
+			}
+		}
 		if c.Quiet {
 			return nil
 		}
@@ -217,29 +223,6 @@ func (j *Journal) observe(s ledger.Step, m Moment) {
 // Subject is what an entry about a run is about: "production/REVALIDATE_SECRET".
 func Subject(r ledger.Run) string { return r.Environment + "/" + r.Secret }
 
-// Tell asks, inside tx, for the board to follow the run to its present version and
-// for each notice to be delivered.
-func Tell(ctx context.Context, tx ledger.Tx, q Queue, run ledger.Run, notices []Notice, now time.Time) error {
-	all := append([]Notice{{Kind: Board, Name: Board}}, notices...)
-	for _, n := range all {
-		d := ledger.Delivery{
-			ID: run.ID + "/" + n.Name, Run: run.ID, Kind: n.Kind, Subject: n.Subject,
-			Wanted: max(run.Version, 1), CreatedAt: now,
-		}
-		queued, err := tx.PutDelivery(ctx, d)
-		if err != nil {
-			return err
-		}
-		if !queued {
-			continue
-		}
-		if err := q.EnqueueDelivery(ctx, tx, d.ID, time.Time{}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // The kinds of delivery.
 const (
 	Board       = "board"        // the one message that follows the run
@@ -248,6 +231,9 @@ const (
 	PageTrigger = "page_trigger" // wake on-call
 	PageResolve = "page_resolve" // the incident is over
 )
+
+// Report is the Name of the reply that tells the evidence.
+const Report = "report"
 
 // AllSteps is the Subject of the reply that says what every step saw.
 const AllSteps = "steps"

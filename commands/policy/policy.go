@@ -155,6 +155,9 @@ func refuse(code Code, reason string) Decision { return Decision{Code: code, Rea
 func subject(cat *secret.Catalogue, req commands.Request) Decision {
 	sec, ok := cat.Secret(req.Secret)
 	if !ok {
+		if g, ok := cat.Group(req.Secret); ok && req.Verb == commands.Rotate {
+			return group(cat, req, g)
+		}
 		return unknownSecret(cat, req)
 	}
 	env, ok := cat.Environment(req.Environment)

@@ -124,7 +124,10 @@ type Secret struct {
 	Confirm bool
 	// Automatic lets routine rotations start by themselves when due, in a window.
 	Automatic bool
-	Places    []Place // one per environment it exists in
+	// After names secrets that are rotated before this one when one command rotates
+	// several.
+	After  []string
+	Places []Place // one per environment it exists in
 }
 
 // Place is a secret in one environment.

@@ -121,14 +121,24 @@ type Untold struct {
 	soon bool // some of them can be delivered by this process
 }
 
-// Untold counts what is still to be told about a run. A page for which PagerDuty is
+// Untold counts what is still to be told about a run and its members. A page for which PagerDuty is
 // turned off in the catalogue is not missed.
 func (a *App) Untold(ctx context.Context, runID string) (Untold, error) {
 	var left []ledger.Delivery
 	err := a.store.View(ctx, func(ctx context.Context, tx ledger.Tx) error {
-		var err error
-		left, err = tx.Deliveries(ctx, runID)
-		return err
+		members, err := tx.Runs(ctx, ledger.RunFilter{Batch: runID, Limit: journal.MaxMembers})
+		if err != nil {
+			return err
+		}
+		left = nil
+		for _, r := range append(members, ledger.Run{ID: runID}) {
+			of, err := tx.Deliveries(ctx, r.ID)
+			if err != nil {
+				return err
+			}
+			left = append(left, of...)
+		}
+		return nil
 	})
 	var u Untold
 	s := a.cfg.Settings

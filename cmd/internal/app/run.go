@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"rekey/audit/ledger"
+	"rekey/bot/notify"
+	"rekey/bot/render"
 	"rekey/commands"
 )
 
@@ -98,6 +100,15 @@ func (a *App) Look(ctx context.Context, runID string) (run ledger.Run, steps []l
 		return err
 	})
 	return run, steps, err
+}
+
+// Scene answers everything there is to tell of a run as it is now.
+func (a *App) Scene(ctx context.Context, runID string) (s render.Scene, err error) {
+	err = a.store.View(ctx, func(ctx context.Context, tx ledger.Tx) error {
+		s, err = notify.Scene(ctx, tx, runID, time.Now())
+		return err
+	})
+	return s, err
 }
 
 // Store is the security log, for the commands that read it.

@@ -55,7 +55,7 @@ func (s *session) follow(a *app.App, id string, asJSON bool) error {
 
 	show := func(ledger.Run, []ledger.Step) {}
 	if !asJSON {
-		show = s.progress()
+		show = s.progress(a)
 	}
 	run, err := a.Carry(s.ctx, id, show)
 	if err != nil && s.ctx.Err() != nil {
@@ -70,10 +70,25 @@ func (s *session) follow(a *app.App, id string, asJSON bool) error {
 	return s.ended(a, run, asJSON)
 }
 
-// progress prints each step once, when it has ended.
-func (s *session) progress() func(ledger.Run, []ledger.Step) {
+// progress prints each step once, when it has ended; of a batch, each member whenever it
+// is somewhere else.
+func (s *session) progress(a *app.App) func(ledger.Run, []ledger.Step) {
 	said := map[int]bool{}
-	return func(_ ledger.Run, steps []ledger.Step) {
+	members := map[string]string{}
+	return func(run ledger.Run, steps []ledger.Step) {
+		if run.Kind == ledger.KindBatch {
+			scene, err := a.Scene(s.ctx, run.ID)
+			if err != nil {
+				return // the next change tells
+			}
+			for _, m := range scene.Members {
+				if line := render.MemberLine(m); m.Run.State != ledger.Queued && members[m.Run.ID] != line {
+					members[m.Run.ID] = line
+					s.say(line + "\n")
+				}
+			}
+			return
+		}
 		for _, st := range steps {
 			ended := st.State == ledger.StepDone || st.State == ledger.StepFailed || st.State == ledger.StepUndone
 			if ended && !said[st.Index] {
@@ -87,21 +102,21 @@ func (s *session) progress() func(ledger.Run, []ledger.Step) {
 // ended prints how a run ended and answers the exit code that says so.
 func (s *session) ended(a *app.App, run ledger.Run, asJSON bool) error {
 	ctx := context.WithoutCancel(s.ctx) // it has ended, and that is worth saying
-	run, steps, report, err := look(ctx, a, run.ID)
+	scene, err := a.Scene(ctx, run.ID)
 	if err != nil {
 		return err
 	}
 	if asJSON {
-		if err := writeJSON(s.Out, runJSON{Run: run, Steps: steps, Report: report}); err != nil {
+		if err := writeJSON(s.Out, sceneJSON(scene)); err != nil {
 			return err
 		}
 	} else {
-		s.say("\n" + render.EndText(render.Scene{Run: run, Steps: steps, Report: report, Now: time.Now()}))
+		s.say("\n" + render.EndText(scene))
 	}
-	if err := s.left(ctx, a, run); err != nil {
+	if err := s.left(ctx, a, scene.Run); err != nil {
 		return err
 	}
-	return verdictError(run, report)
+	return verdictError(scene)
 }
 
 // left says what is still to be done and that this process will not do.
@@ -127,16 +142,26 @@ func (s *session) left(ctx context.Context, a *app.App, run ledger.Run) error {
 	return nil
 }
 
-func verdictError(run ledger.Run, report *audit.Report) error {
-	switch {
-	case run.State == ledger.Failed || run.State == ledger.RolledBack:
+// verdictError answers the exit code of how a run ended; of a batch, its worst member's.
+func verdictError(s render.Scene) error {
+	run, worst := s.Run, ExitOK
+	if run.State == ledger.Failed || run.State == ledger.RolledBack {
 		return &failure{code: ExitRunFailed}
-	case report == nil:
-		return nil
-	case report.Verdict.Outcome == audit.Misused:
-		return &failure{code: ExitMisused}
-	case report.Verdict.Outcome == audit.CannotTell:
-		return &failure{code: ExitUnsure}
+	}
+	for _, m := range append(s.Members, s) {
+		if m.Report == nil {
+			continue
+		}
+		switch m.Report.Verdict.Outcome {
+		case audit.Misused:
+			return &failure{code: ExitMisused}
+		case audit.CannotTell:
+			worst = ExitUnsure
+		case audit.NoSign, audit.Refused:
+		}
+	}
+	if worst != ExitOK {
+		return &failure{code: worst}
 	}
 	return nil
 }
@@ -156,6 +181,9 @@ func (c *resumeCmd) Run(s *session) error {
 	answer, err := s.take(a, commands.Request{Verb: commands.Status, Run: c.ID})
 	if err != nil {
 		return err
+	}
+	if c.ID != "" {
+		answer.Runs = answer.Runs[:min(1, len(answer.Runs))] // a batch answers for its members
 	}
 	found, worst := false, ExitOK
 	for _, run := range answer.Runs {

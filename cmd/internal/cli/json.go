@@ -1,15 +1,13 @@
 package cli
 
 import (
-	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"time"
 
 	"rekey/audit"
 	"rekey/audit/ledger"
-	"rekey/cmd/internal/app"
+	"rekey/bot/render"
 	"rekey/commands"
 )
 
@@ -18,6 +16,10 @@ type runJSON struct {
 	Run    ledger.Run    `json:"run"`
 	Steps  []ledger.Step `json:"steps"`
 	Report *audit.Report `json:"report,omitempty"`
+	// Members are the runs of a batch in the order of their turns, Others the secrets of
+	// the group that it does not rotate itself.
+	Members []runJSON        `json:"members,omitempty"`
+	Others  []commands.Other `json:"others,omitempty"`
 }
 
 // secretJSON is a secret in one environment as machines get it.
@@ -45,32 +47,26 @@ func secretsJSON(rows []commands.SecretRow) []secretJSON {
 }
 
 type stepJSON struct {
-	Step  string   `json:"step"`
-	Would []string `json:"would"`
+	Secret string   `json:"secret,omitempty"` // where the plan is for several
+	Step   string   `json:"step"`
+	Would  []string `json:"would"`
 }
 
 func planJSON(rows []commands.PlanRow) []stepJSON {
 	out := make([]stepJSON, 0, len(rows)) // [] and not null
 	for _, r := range rows {
-		out = append(out, stepJSON{Step: r.Title, Would: append([]string{}, r.Would...)})
+		out = append(out, stepJSON{Secret: r.Secret, Step: r.Title, Would: append([]string{}, r.Would...)})
 	}
 	return out
 }
 
-// look reads a run with its steps and its report.
-func look(ctx context.Context, a *app.App, id string) (ledger.Run, []ledger.Step, *audit.Report, error) {
-	run, steps, err := a.Look(ctx, id)
-	if err != nil {
-		return run, nil, nil, err
+// sceneJSON is a run with its steps, its report and, of a batch, its members.
+func sceneJSON(s render.Scene) runJSON {
+	out := runJSON{Run: s.Run, Steps: append([]ledger.Step{}, s.Steps...), Report: s.Report, Others: s.Others}
+	for _, m := range s.Members {
+		out.Members = append(out.Members, sceneJSON(m))
 	}
-	if len(run.Report) == 0 {
-		return run, steps, nil, nil
-	}
-	report := new(audit.Report)
-	if err := json.Unmarshal(run.Report, report); err != nil {
-		return run, steps, nil, fmt.Errorf("reading the report of run %s: %w", id, err)
-	}
-	return run, steps, report, nil
+	return out
 }
 
 func writeJSON(w io.Writer, v any) error {

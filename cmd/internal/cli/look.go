@@ -31,14 +31,14 @@ func (c *runsCmd) Run(s *session) error {
 		s.say(render.RunLines(answer.Runs, time.Now()))
 		return nil
 	}
-	run, steps, report, err := look(s.ctx, a, answer.Runs[0].ID)
+	scene, err := a.Scene(s.ctx, answer.Runs[0].ID)
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		return writeJSON(s.Out, runJSON{Run: run, Steps: steps, Report: report})
+		return writeJSON(s.Out, sceneJSON(scene))
 	}
-	s.say(render.RunText(render.Scene{Run: run, Steps: steps, Report: report, Now: time.Now()}))
+	s.say(render.RunText(scene))
 	return nil
 }
 

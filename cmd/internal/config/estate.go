@@ -37,9 +37,12 @@ func (d *document) read(data []byte) *secret.Catalogue {
 	d.schedule(top)
 	if top.must("secrets", "name the secrets rekey looks after: secrets: {REVALIDATE_SECRET: …}") {
 		secrets := top.object("secrets", "secrets")
+		var objects []*object
 		for _, e := range secrets.entries {
-			cat.Secrets = append(cat.Secrets, d.secret(secrets, e))
+			s, o := d.secret(secrets, e)
+			cat.Secrets, objects = append(cat.Secrets, s), append(objects, o)
 		}
+		d.afters(objects)
 	}
 	d.groups(top) // names secrets, so it comes after them
 	return cat

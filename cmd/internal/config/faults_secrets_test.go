@@ -31,6 +31,16 @@ func TestFaultsOfSecrets(t *testing.T) {
 			},
 		},
 		{
+			"after nothing, itself and twice",
+			"procedure: smtp-password",
+			"procedure: smtp-password\n    after: [HOOK_SECRETS, MAIL_PASSWORD, HOOK_SECRET, HOOK_SECRET]",
+			[]string{
+				`rekey.yaml:78: secret MAIL_PASSWORD comes after one that does not exist: "HOOK_SECRETS": write "HOOK_SECRET"`,
+				"rekey.yaml:78: secret MAIL_PASSWORD cannot come after itself: take it out",
+				`rekey.yaml:78: secret MAIL_PASSWORD names "HOOK_SECRET" twice: take one out`,
+			},
+		},
+		{
 			"automatic without a window",
 			"  windows:\n    - {days: [tue, Wednesday], from: \"22:00\", to: \"2:00\"}\n    - {from: \"12:00\", to: \"13:00\"}\n",
 			"",

@@ -88,7 +88,7 @@ func TestEachFault(t *testing.T) {
 		},
 		{
 			"unknown key with nothing near", "owner: DevOps", "owner: DevOps\n    zzz: 1",
-			[]string{`rekey.yaml:20: unknown key "zzz" in secret HOOK_SECRET: the keys here are purpose, impact, owner, rotate_every, last_rotated, risk, procedure, instructions, generator, overlap, confirm, automatic, in`},
+			[]string{`rekey.yaml:20: unknown key "zzz" in secret HOOK_SECRET: the keys here are purpose, impact, owner, rotate_every, last_rotated, risk, procedure, instructions, generator, overlap, confirm, automatic, after, in`},
 		},
 		{"key twice", "    owner: DevOps", "    owner: DevOps\n    owner: DBA", []string{`rekey.yaml:20: "owner" is written twice in secret HOOK_SECRET, first in line 19: keep one of the two`}},
 		{"names that differ in case", "      web:\n        env_file", "      API: {env_file: /srv/web/.env, reload: [x]}\n      web:\n        env_file", []string{`rekey.yaml:11: "API" differs from "api" in consumers of environment production in case alone: give it a name of its own`}},

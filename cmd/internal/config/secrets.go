@@ -16,11 +16,13 @@ var procedures = []secret.Procedure{
 	secret.HMACOverlap, secret.DjangoKey, secret.SMTPPassword, secret.PostgresRole, secret.SentryKey, secret.OwnCommands, secret.Manual,
 }
 
-func (d *document) secret(secrets *object, e entry) secret.Secret {
+// secret reads a row of the catalogue, and answers the object it was read from, which
+// has more to say once every secret is known.
+func (d *document) secret(secrets *object, e entry) (secret.Secret, *object) {
 	where := "secret " + e.name
 	d.name(e, "secret")
 	o := secrets.object(e.name, where, "purpose", "impact", "owner", "rotate_every", "last_rotated", "risk",
-		"procedure", "instructions", "generator", "overlap", "confirm", "automatic", "in")
+		"procedure", "instructions", "generator", "overlap", "confirm", "automatic", "after", "in")
 	s := secret.Secret{
 		Name: e.name, Purpose: o.text("purpose"), Impact: o.text("impact"), Owner: o.text("owner"),
 		LastRotated:  o.date("last_rotated"),
@@ -40,7 +42,7 @@ func (d *document) secret(secrets *object, e entry) secret.Secret {
 		d.fault(o.blame("confirm"), where+" is rotated by people, so there is nothing to confirm", "take out confirm")
 	}
 	if !o.must("in", "write where it exists: in: {production: …}") {
-		return s
+		return s, o
 	}
 	in := o.object("in", "in of "+where)
 	for _, p := range in.entries {
@@ -50,7 +52,7 @@ func (d *document) secret(secrets *object, e entry) secret.Secret {
 		}
 		s.Places = append(s.Places, d.place(in, p, s, env))
 	}
-	return s
+	return s, o
 }
 
 // generator checks that a new value comes from who makes it, and is strong enough.
