@@ -190,7 +190,11 @@ func toDo(s Scene) mark {
 		}
 		return m
 	case r.State == ledger.Failed:
-		return "*a person must look.* What each service runs on is in the steps above; rekey changes nothing more by itself."
+		where := mark("in the steps above")
+		if r.Batch != "" {
+			where = "in `/rotate status " + text(r.ID, 80) + "`"
+		}
+		return "*a person must look.* What each service runs on is " + where + "; rekey changes nothing more by itself."
 	case r.State != ledger.Succeeded:
 		return ""
 	case s.Report == nil:

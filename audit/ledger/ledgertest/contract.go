@@ -33,6 +33,8 @@ func Run(t *testing.T, open func(t *testing.T) ledger.Store) {
 		{"runs are listed", listRuns},
 		{"one rotation at once", oneRotation},
 		{"one rotation at once among many", oneRotationOfMany},
+		{"batches", batches},
+		{"wishes", wishes},
 		{"run fences", runFences},
 		{"steps", steps},
 		{"deliveries", deliveries},
