@@ -88,6 +88,14 @@ type Gap struct {
 	Why    string `json:"why"`    // plain sentence: what was wrong and what to do
 }
 
+// Exposure is a place in the logs that holds a value of the secret.
+type Exposure struct {
+	Source string    `json:"source"` // "app.log:812"
+	At     time.Time `json:"at,omitzero"`
+	Whole  bool      `json:"whole"` // false: only its beginning
+	Text   string    `json:"text"`  // the line with the value masked
+}
+
 // Outcome is the verdict's class, from best to worst to unknown.
 type Outcome string
 
@@ -101,10 +109,14 @@ const (
 
 // Verdict is the answer to the one question a responder has.
 type Verdict struct {
-	Outcome  Outcome  `json:"outcome"`
-	Sentence string   `json:"sentence"`
-	Reasons  []string `json:"reasons"`
-	Missing  []string `json:"missing,omitempty"`
+	Outcome  Outcome `json:"outcome"`
+	Sentence string  `json:"sentence"`
+	// Reasons are the facts it rests on, the weightiest first, at most 3.
+	Reasons []string `json:"reasons"`
+	Missing []string `json:"missing,omitempty"`
+	// Confidence is how sure that is; Changes says what would change it.
+	Confidence Confidence `json:"confidence"`
+	Changes    []string   `json:"changes,omitempty"`
 }
 
 // Report is a whole audit of one secret. Totals count everything in the window;
@@ -122,6 +134,16 @@ type Report struct {
 	Issues    []Issue      `json:"issues"`
 	Gaps      []Gap        `json:"gaps,omitempty"`
 	Read      []string     `json:"read"` // what was read: "security.log (2.1 MB, 8,112 lines searched)"
-	Verdict   Verdict      `json:"verdict"`
-	TookMS    int64        `json:"took_ms"`
+	// Before is the stretch ahead of the window whose accepted uses tell what is normal;
+	// zero when there was none to compare with.
+	Before Window `json:"before,omitzero"`
+	// Visitors are the addresses at the guarded endpoints, those that matter most first,
+	// at most 20.
+	Visitors []Visitor `json:"visitors"`
+	Timeline Timeline  `json:"timeline"`
+	// Exposed are places where the secret's value, or the beginning of it, stands in the
+	// logs themselves.
+	Exposed []Exposure `json:"exposed,omitempty"`
+	Verdict Verdict    `json:"verdict"`
+	TookMS  int64      `json:"took_ms"`
 }
