@@ -3,7 +3,6 @@ package audit
 import (
 	"fmt"
 	"strings"
-	"time"
 )
 
 // Decide reaches the verdict. It is pure: the rules below are tried in order and
@@ -12,7 +11,9 @@ import (
 // The order is a responder's: a proven use is a use however much else is missing;
 // without the log that would show a use, nobody may say there was none, even when
 // refusals were seen; only then do refusals, and only then does silence, mean
-// anything.
+// anything. What makes the answer less sure is in the table of doubts, apart from the
+// rules: it never turns a verdict, it only says how far to trust it and what would
+// change it.
 func Decide(e Evidence) Verdict {
 	for _, r := range rules {
 		if !r.fires(e) {
@@ -20,10 +21,11 @@ func Decide(e Evidence) Verdict {
 		}
 		v := Verdict{Outcome: r.outcome, Sentence: r.sentence(e)}
 		for _, reason := range reasons {
-			if text := reason(e); text != "" {
+			if text := reason(e); text != "" && len(v.Reasons) < maxReasons {
 				v.Reasons = append(v.Reasons, text)
 			}
 		}
+		v.Confidence, v.Changes = doubt(e, v.Outcome)
 		if r.lacks != nil {
 			v.Missing = append(v.Missing, r.lacks(e))
 		}
@@ -45,6 +47,29 @@ type rule struct {
 }
 
 var rules = []rule{
+	{
+		name:    "a stranger was let in after the old value had died",
+		fires:   func(e Evidence) bool { return e.Late.Count > 0 },
+		outcome: Misused,
+		sentence: func(e Evidence) string {
+			return fmt.Sprintf("Used, and the new value as well: after the old one was dead %s still made %s to %s %s. Rotate again, and look for how it leaks.",
+				names(e.Late.Addresses), count(e.Late.Count, "accepted request"), names(e.Late.Paths), between(e.Late))
+		},
+	},
+	{
+		name:    "a stranger was refused and then let in",
+		fires:   func(e Evidence) bool { _, ok := brokeIn(e); return ok && e.Accepted.Count > 0 },
+		outcome: Misused,
+		sentence: func(e Evidence) string {
+			v, _ := brokeIn(e)
+			made := fmt.Sprintf("%s to %s %s.", count(e.Accepted.Count, "accepted request"), names(e.Accepted.Paths), between(e.Accepted))
+			how := fmt.Sprintf("Used by %s: %s was refused %s and then let in", notOurs(e.Accepted), v.Addr, times(v.RefusedFirst))
+			if len(e.Accepted.Addresses) == 1 {
+				return how + ": it made " + made
+			}
+			return fmt.Sprintf("%s at %s; in all, %s made %s", how, v.Entered.UTC().Format("15:04 UTC on 2006-01-02"), names(e.Accepted.Addresses), made)
+		},
+	},
 	{
 		name:    "a stranger's request was accepted",
 		fires:   func(e Evidence) bool { return e.Accepted.Count > 0 },
@@ -112,142 +137,3 @@ var rules = []rule{
 		},
 	},
 }
-
-// reasons are the facts under a verdict; one that does not apply is "".
-var reasons = []func(Evidence) string{
-	func(e Evidence) string {
-		if len(e.Endpoints) == 0 || e.Access == Unseen {
-			return ""
-		}
-		if e.Accepted.Count == 0 {
-			return "No accepted request to " + strings.Join(e.Endpoints, ", ") + " is known to come from an address that is not ours."
-		}
-		return fmt.Sprintf("%s by %s not in the catalogue's known callers.", upper(count(e.Accepted.Count, "accepted request")), addresses(len(e.Accepted.Addresses)))
-	},
-	func(e Evidence) string {
-		if e.Refused.Count == 0 {
-			return ""
-		}
-		return fmt.Sprintf("%s by addresses not ours (%s).", upper(count(e.Refused.Count, "refused request")), names(e.Refused.Addresses))
-	},
-	func(e Evidence) string {
-		if e.RefusedOurs == 0 {
-			return ""
-		}
-		return fmt.Sprintf("%s by our own addresses: checks made with a wrong value, or a service that still signs with an old one.", upper(count(e.RefusedOurs, "refused request")))
-	},
-	func(e Evidence) string {
-		if e.Unattributed == 0 {
-			return ""
-		}
-		return upper(count(e.Unattributed, "accepted request")) + " by a sender the logs or the catalogue do not identify."
-	},
-	func(e Evidence) string {
-		if e.Signals == 0 {
-			return ""
-		}
-		return fmt.Sprintf("Sentry has %s mentioning the endpoints or a signature.", count(e.Signals, "issue"))
-	},
-	func(e Evidence) string {
-		if e.Refusals == Whole || e.Access == Unseen {
-			return ""
-		}
-		return "Refusals were counted from what could be read; some logs of refusals could not."
-	},
-}
-
-func notOurs(a Activity) string {
-	if len(a.Addresses) == 1 {
-		return "an address that is not ours"
-	}
-	return addresses(len(a.Addresses)) + " that are not ours"
-}
-
-// addresses counts addresses; a list cut at 20 says so.
-func addresses(n int) string {
-	switch {
-	case n == 1:
-		return "1 address"
-	case n >= maxTallies:
-		return fmt.Sprintf("at least %d addresses", n)
-	default:
-		return fmt.Sprintf("%d addresses", n)
-	}
-}
-
-// maxTallies is the length of the longest list of tallies in a report.
-const maxTallies = 20
-
-// names lists the first three tallies in words.
-func names(list []Tally) string {
-	const n = 3
-	var parts []string
-	for _, t := range list[:min(n, len(list))] {
-		parts = append(parts, t.Name)
-	}
-	if more := len(list) - n; more > 0 {
-		parts = append(parts, fmt.Sprintf("%d more", more))
-	}
-	switch len(parts) {
-	case 0:
-		return "an address that was not recorded"
-	case 1:
-		return parts[0]
-	default:
-		return strings.Join(parts[:len(parts)-1], ", ") + " and " + parts[len(parts)-1]
-	}
-}
-
-// between says when, to the minute, in UTC; with dates unless both lie on one day.
-func between(a Activity) string {
-	first, last := a.First.UTC(), a.Last.UTC()
-	day, clock := first.Format(time.DateOnly), "15:04"
-	switch {
-	case first.IsZero():
-		return "at a time that was not recorded"
-	case first.Truncate(time.Minute).Equal(last.Truncate(time.Minute)):
-		return "at " + first.Format(clock) + " UTC on " + day
-	case day == last.Format(time.DateOnly):
-		return "between " + first.Format(clock) + " and " + last.Format(clock) + " UTC on " + day
-	default:
-		return "between " + first.Format("2006-01-02 15:04") + " and " + last.Format("2006-01-02 15:04") + " UTC"
-	}
-}
-
-func since(e Evidence) string {
-	if e.AccessSince.IsZero() {
-		return ""
-	}
-	return " since " + e.AccessSince.UTC().Format("2006-01-02 15:04") + " UTC, when the access log begins,"
-}
-
-func alsoRefused(e Evidence) string {
-	if e.Refused.Count == 0 {
-		return ""
-	}
-	return fmt.Sprintf("; as far as can be read, %s by %s %s", count(e.Refused.Count, "request"), names(e.Refused.Addresses), wasRefused(e.Refused.Count))
-}
-
-func wasRefused(n int) string {
-	if n == 1 {
-		return "was refused"
-	}
-	return "were refused"
-}
-
-func count(n int, noun string) string {
-	switch n {
-	case 0:
-		return "no " + noun + "s"
-	case 1:
-		return "1 " + noun
-	}
-	digits := fmt.Sprint(n)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits + " " + noun + "s"
-}
-
-// upper starts a sentence; count begins with a digit or with "no".
-func upper(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,15 @@ func quiet(change func(*Evidence)) Evidence {
 	return e
 }
 
+// visited is one stranger at the endpoint.
+func visited(addr string, refused, accepted int) []Visitor {
+	v := Visitor{Addr: addr, Refused: refused, RefusedFirst: refused, Accepted: accepted, First: at("02:11"), Last: at("02:14")}
+	if accepted > 0 {
+		v.Entered, v.LastIn = at("02:12"), at("02:14")
+	}
+	return []Visitor{v}
+}
+
 // TestDecide reads as the table of rules. Each rule has the case in which it fires
 // and, right after it, the nearest case in which it must not.
 func TestDecide(t *testing.T) {
@@ -52,6 +62,41 @@ func TestDecide(t *testing.T) {
 				e.Accepted, e.Refused, e.Gaps, e.Access = activity(1, "203.0.113.66"), activity(9, "198.51.100.7"), gap, Partial
 			}),
 			"a stranger's request was accepted", Misused, "made 1 accepted request to", 1,
+		},
+		{
+			"refused, then let in", quiet(func(e *Evidence) {
+				e.Accepted, e.Visitors = activity(3, "203.0.113.66"), visited("203.0.113.66", 41, 3)
+			}),
+			"a stranger was refused and then let in", Misused,
+			"Used by an address that is not ours: 203.0.113.66 was refused 41 times and then let in: it made 3 accepted requests to /api/revalidate/ between 02:11 and 02:14 UTC", 0,
+		},
+		{
+			"refused, then let in, among others", quiet(func(e *Evidence) {
+				e.Accepted, e.Visitors = activity(3, "203.0.113.66", "198.51.100.7"), visited("203.0.113.66", 2, 3)
+			}),
+			"a stranger was refused and then let in", Misused,
+			"203.0.113.66 was refused twice and then let in at 02:12 UTC on 2026-11-22; in all, 203.0.113.66 and 198.51.100.7 made 3 accepted requests", 0,
+		},
+		{
+			"let in, never refused", quiet(func(e *Evidence) {
+				e.Accepted, e.Visitors = activity(3, "203.0.113.66"), visited("203.0.113.66", 0, 3)
+			}),
+			"a stranger's request was accepted", Misused, "made 3 accepted requests", 0,
+		},
+		{
+			"one of ours was refused and then let in: a deployment", quiet(func(e *Evidence) {
+				e.RefusedOurs, e.Visitors = 4, visited("192.0.2.5", 4, 30)
+				e.Visitors[0].Ours = true
+			}),
+			"nothing was found", NoSign, "No sign of misuse", 0,
+		},
+		{
+			"after the old value's death", quiet(func(e *Evidence) {
+				e.Accepted, e.Late = activity(9, "203.0.113.66"), activity(2, "203.0.113.66")
+				e.Visitors = visited("203.0.113.66", 5, 9)
+			}),
+			"a stranger was let in after the old value had died", Misused,
+			"Used, and the new value as well: after the old one was dead 203.0.113.66 still made 2 accepted requests to /api/revalidate/ between 02:11 and 02:14 UTC on 2026-11-22. Rotate again", 0,
 		},
 		{
 			"used by many", quiet(func(e *Evidence) { e.Accepted = activity(1234, "a", "b", "c", "d", "e") }),
@@ -170,6 +215,76 @@ func TestBetween(t *testing.T) {
 	for _, tt := range tests {
 		if got := between(Activity{First: tt.first, Last: tt.last}); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestDoubts reads as the table of doubts: each has the case in which it fires and the
+// nearest in which it must not.
+func TestDoubts(t *testing.T) {
+	t.Parallel()
+	used := func(change func(*Evidence)) Evidence {
+		return quiet(func(e *Evidence) {
+			e.Accepted, e.Visitors, e.Normal = activity(3, "203.0.113.66"), visited("203.0.113.66", 0, 3), 100
+			e.Visitors[0].Unusual = []string{"the address made no accepted request before"}
+			change(e)
+		})
+	}
+	caller := func(unusual ...string) func(*Evidence) {
+		return func(e *Evidence) {
+			e.Visitors = visited("192.0.2.5", 0, 50)
+			e.Visitors[0].Ours, e.Visitors[0].Unusual = true, unusual
+		}
+	}
+	tests := []struct {
+		name       string
+		e          Evidence
+		confidence Confidence
+		changes    string // a part of one of them
+		n          int    // how many there are
+	}{
+		{"a new stranger was let in", used(func(*Evidence) {}), High, "If 203.0.113.66 belongs to you, list it", 1},
+		{"the stranger called before", used(func(e *Evidence) { e.Visitors[0].Unusual = nil }), Medium, "behaves as it did before", 1},
+		{"nothing is known of before", used(func(e *Evidence) { e.Visitors[0].Unusual, e.Normal = nil, 0 }), High, "belongs to you", 1},
+		{"the stranger called before but was refused first", used(func(e *Evidence) {
+			e.Visitors[0].Unusual, e.Visitors[0].RefusedFirst = nil, 7
+		}), High, "belongs to you", 1},
+
+		{"nothing found", quiet(func(*Evidence) {}), High, "If it may have leaked before the window", 1},
+		{"refused", quiet(func(e *Evidence) { e.Refused = activity(3, "203.0.113.66") }), High, "before the window", 1},
+		{"callers are judged by before", quiet(func(e *Evidence) { e.AsBefore = 12 }), Medium, "12 accepted requests are taken for honest", 2},
+		{"a caller unlike before", quiet(caller("up to 90 requests a minute, where the most before were 4")), Medium, "Ask who runs 192.0.2.5", 2},
+		{"a caller as before", quiet(caller()), High, "before the window", 1},
+		{"a young access log", quiet(func(e *Evidence) { e.AccessSince = at("01:00") }), Medium, "of before 2026-11-22 01:00 UTC", 2},
+		{"refusals unread", quiet(func(e *Evidence) { e.Refusals = Partial }), Medium, "cannot hold a use", 2},
+		{"a gap", quiet(func(e *Evidence) { e.Gaps = []Gap{{Source: "Sentry", Why: "down"}} }), Medium, "mend it", 2},
+		{"the value in the logs", quiet(func(e *Evidence) { e.Exposed = 1 }), Medium, "looks like an honest use", 2},
+		{"three doubts at once", quiet(func(e *Evidence) {
+			e.AsBefore, e.Exposed, e.Refusals = 12, 1, Partial
+		}), Low, "list the callers", 4},
+		{"cannot tell", quiet(func(e *Evidence) { e.Access = Unseen }), Low, "Bring what is missing", 1},
+	}
+	fired := map[string]bool{}
+	for _, tt := range tests {
+		v := Decide(tt.e)
+		for _, d := range doubts {
+			if slices.Contains(d.about, v.Outcome) && d.fires(tt.e) {
+				fired[d.name] = true
+			}
+		}
+		if v.Confidence != tt.confidence {
+			t.Errorf("%s: confidence %s, want %s (%q)", tt.name, v.Confidence, tt.confidence, v.Changes)
+		}
+		if len(v.Changes) != tt.n || !strings.Contains(strings.Join(v.Changes, "\n"), tt.changes) {
+			t.Errorf("%s: changes %q, want %d with %q", tt.name, v.Changes, tt.n, tt.changes)
+		}
+		if len(v.Reasons) > maxReasons {
+			t.Errorf("%s: %d reasons", tt.name, len(v.Reasons))
+		}
+	}
+	for _, d := range doubts {
+		if !fired[d.name] {
+			t.Errorf("no case in which the doubt %q fires", d.name)
 		}
 	}
 }

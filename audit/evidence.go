@@ -10,6 +10,9 @@ type Evidence struct {
 	Endpoints []string
 	// Accepted counts 2xx answers of guarded endpoints to addresses not ours.
 	Accepted Activity
+	// Late counts those of Accepted that came after the old value's death: they were made
+	// with the new one.
+	Late Activity
 	// Refused counts signature failures and 401/403 answers to addresses not ours,
 	// on guarded endpoints or on a path the log did not record.
 	Refused Activity
@@ -20,6 +23,16 @@ type Evidence struct {
 	// anyone's door: the log shows a proxy's address, none at all, or the catalogue
 	// names no callers to compare with.
 	Unattributed int
+	// AsBefore counts 2xx answers of endpoints for which the catalogue names no callers,
+	// to addresses that made such requests before the window, too.
+	AsBefore int
+	// Normal counts the accepted requests before the window that tell what is normal; 0
+	// when there is nothing to compare with.
+	Normal int
+	// Visitors are the addresses at the guarded endpoints, those that matter most first.
+	Visitors []Visitor
+	// Exposed counts lines of the logs that hold the value itself, or its beginning.
+	Exposed int
 	// Access says how much of the window the access logs show. They alone show a
 	// successful use.
 	Access Coverage

@@ -229,8 +229,9 @@ func (e *Engine) audit(ctx context.Context, j *journal.Journal, step ledger.Step
 	within, cancel := context.WithTimeout(ctx, e.cfg.AuditWithin)
 	defer cancel()
 	until := e.cfg.Now()
+	died, marks := moments(run, j.Steps())
 	report, err := e.cfg.Inspector.Audit(within, inspect.Request{
-		Secret: run.Secret, Environment: run.Environment, Since: run.Since, Until: until,
+		Secret: run.Secret, Environment: run.Environment, Since: run.Since, Until: until, Died: died, Marks: marks,
 	})
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

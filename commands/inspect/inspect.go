@@ -44,6 +44,11 @@ type Request struct {
 	Environment string
 	Since       time.Time
 	Until       time.Time
+	// Died is when the old value was proven dead; zero while it lives. Accepted requests
+	// of strangers after it were made with the new one.
+	Died time.Time
+	// Marks are moments for the report's timeline.
+	Marks []audit.Mark
 }
 
 // Errors that mean the question was wrong, not that evidence is missing.
@@ -99,7 +104,7 @@ func (i *Inspector) Audit(ctx context.Context, req Request) (audit.Report, error
 	issues := make(chan fromSentry, 1)
 	go func() { issues <- i.askSentry(ctx, env.Sentry, window) }()
 
-	j := newJudge(env, place)
+	j := newJudge(env, place, window, req.Died)
 	read := i.readLogs(ctx, env.Logs, window, j)
 	asked := <-issues
 
@@ -110,8 +115,14 @@ func (i *Inspector) Audit(ctx context.Context, req Request) (audit.Report, error
 		Addresses: j.addresses.top(), Paths: j.paths.top(),
 		Read: read.read, Gaps: read.gaps,
 	}
+	if j.usual.count > 0 {
+		report.Before = before(window)
+	}
+	report.Timeline = *j.timeline
+	report.Timeline.Marks = req.Marks
 	read.evidence.Endpoints = j.endpointPaths()
 	j.into(&read.evidence)
+	report.Visitors = read.evidence.Visitors
 	report.Gaps = append(report.Gaps, j.gaps()...)
 
 	terms := sentry.Terms{Endpoints: read.evidence.Endpoints}

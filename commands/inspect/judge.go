@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"rekey/audit"
 	"rekey/audit/logs"
@@ -26,9 +27,19 @@ type judge struct {
 	addresses tallies
 	paths     tallies
 
+	window   audit.Window
+	died     time.Time // of the old value; zero: it lives, or nobody said
+	usual    *normal
+	visitors visitors
+	// elsewhere counts refusals on paths the secret does not guard, by address.
+	elsewhere tallies
+	timeline  *audit.Timeline
+
 	accepted, refused group
+	late              group // accepted, after the old value's death
 	refusedOurs       int
-	unlisted          group // accepted, on endpoints without known callers
+	asBefore          group // accepted, on endpoints without known callers, from addresses of before
+	unlisted          group // the same from new addresses
 	unnamed           group // accepted, from a proxy's address or none
 	finish            []audit.Finding
 }
@@ -39,29 +50,32 @@ type group struct {
 	addresses, paths tallies
 }
 
-func newJudge(env secret.Environment, place secret.Place) *judge {
+func newJudge(env secret.Environment, place secret.Place, window audit.Window, died time.Time) *judge {
 	return &judge{
-		own: env.Own, endpoints: place.Endpoints,
+		own: env.Own, endpoints: place.Endpoints, window: window, died: died, usual: newNormal(), timeline: newTimeline(window),
 		totals:    map[audit.Kind]int{audit.InvalidSignature: 0, audit.Denied: 0, audit.Used: 0},
 		strangers: map[audit.Kind]int{audit.InvalidSignature: 0, audit.Denied: 0, audit.Used: 0},
 		newest:    map[audit.Kind][]logs.Event{},
 	}
 }
 
-// add judges one event.
+// add judges one event. What happened before the window only tells what is normal.
 func (j *judge) add(e logs.Event) {
+	if e.At.Before(j.window.Since) {
+		j.usual.add(e)
+		return
+	}
 	ours := j.ours(e.Addr, e.Guarded)
-	if e.Kind == audit.Used {
-		switch {
-		case ours:
-			return // what the secret is for
-		case !e.Addr.IsValid() || logs.Relay(e.Addr):
-			j.unnamed.add(e, ours)
-			return
-		case len(j.endpoints[e.Guarded].Callers) == 0:
-			j.unlisted.add(e, ours)
-			return
-		}
+	// Refusals elsewhere say nothing about this secret, only about who asked.
+	about := e.Guarded >= 0 || e.Kind == audit.InvalidSignature && e.Path == ""
+	if about {
+		j.visitors.add(e, ours)
+		count(j.timeline, e, ours)
+	} else {
+		j.elsewhere.add(name(e.Addr), e.At, ours)
+	}
+	if e.Kind == audit.Used && !j.use(e, ours) {
+		return
 	}
 	j.totals[e.Kind]++
 	j.addresses.add(name(e.Addr), e.At, ours)
@@ -74,8 +88,6 @@ func (j *judge) add(e logs.Event) {
 		list = append(list[:0], list[len(list)-keep:]...)
 	}
 	j.newest[e.Kind] = list
-	// Refusals elsewhere say nothing about this secret.
-	about := e.Guarded >= 0 || e.Kind == audit.InvalidSignature && e.Path == ""
 	switch {
 	case ours && about:
 		j.refusedOurs++
@@ -83,12 +95,44 @@ func (j *judge) add(e logs.Event) {
 	case e.Kind == audit.Used:
 		j.strangers[e.Kind]++
 		j.accepted.add(e, ours)
+		if !j.died.IsZero() && e.At.After(j.died.Add(skew)) {
+			j.late.add(e, ours)
+		}
 	default:
 		j.strangers[e.Kind]++
 		if about {
 			j.refused.add(e, ours)
 		}
 	}
+}
+
+// skew is how far a server's clock may be apart from ours, and how long a request may
+// take that was let in just before the old value's death.
+const skew = 5 * time.Second
+
+// use sorts an accepted request; it reports whether it is a stranger's.
+func (j *judge) use(e logs.Event, ours bool) bool {
+	switch {
+	case ours:
+		return false // what the secret is for
+	case !e.Addr.IsValid() || logs.Relay(e.Addr):
+		j.unnamed.add(e, ours)
+		return false
+	case len(j.endpoints[e.Guarded].Callers) > 0:
+		return true
+	}
+	// Where the catalogue names no callers, those of before are as good as known, and
+	// whoever was refused first is as good as a stranger.
+	v := j.visitors.byName[name(e.Addr)]
+	switch {
+	case j.usual.known(name(e.Addr)):
+		j.asBefore.add(e, ours)
+	case v != nil && v.RefusedFirst > 0:
+		return true
+	default:
+		j.unlisted.add(e, ours)
+	}
+	return false
 }
 
 func (g *group) add(e logs.Event, ours bool) {
@@ -154,9 +198,12 @@ func (j *judge) endpointPaths() []string {
 
 // into fills in what was counted.
 func (j *judge) into(e *audit.Evidence) {
-	e.Accepted, e.Refused = j.accepted.activity(), j.refused.activity()
+	e.Accepted, e.Refused, e.Late = j.accepted.activity(), j.refused.activity(), j.late.activity()
 	e.RefusedOurs = j.refusedOurs
 	e.Unattributed = j.unlisted.Count + j.unnamed.Count
+	e.AsBefore = j.asBefore.Count
+	e.Normal = j.usual.count
+	e.Visitors = j.visitors.list(j.usual, &j.elsewhere)
 }
 
 // gaps says why accepted requests could not be judged.
