@@ -14,10 +14,16 @@ type Topic struct {
 func Topics() []Topic {
 	return []Topic{
 		{
-			Usage:   "/rotate SECRET compromised [in ENV] [reason]",
-			Meaning: "Rotates a leaked secret now, pages on-call, ends the old value as soon as every service runs on the new one, and reads the logs and Sentry for misuse.",
+			Usage:   "/rotate SECRET compromised [in ENV] [since WHEN] [reason]",
+			Meaning: "Rotates a leaked secret now, pages on-call, ends the old value as soon as every service runs on the new one, and reads the logs and Sentry for misuse since it may have leaked (24h unless said).",
 			Example: "/rotate REVALIDATE_SECRET compromised found in a CI log",
 			CLI:     "rekey rotate REVALIDATE_SECRET compromised --reason 'found in a CI log'",
+		},
+		{
+			Usage:   "/rotate all|GROUP compromised [in ENV] [reason]",
+			Meaning: "Does that for every secret of the group, one after the other, the riskiest first: for when the whole .env has leaked. One page, one message, one report.",
+			Example: "/rotate all compromised the .env was pushed to a public repository",
+			CLI:     "rekey rotate all compromised --reason 'the .env was pushed to a public repository'",
 		},
 		{
 			Usage:   "/rotate SECRET routine [in ENV] [reason]",

@@ -60,7 +60,7 @@ func (p Parser) Parse(command, text string) (Request, error) {
 	}
 	switch name {
 	case "rotate":
-		return parseRotate(tokens)
+		return p.parseRotate(tokens)
 	case "audit-secret":
 		return p.parseAudit(tokens)
 	}
@@ -77,7 +77,7 @@ func ParseMode(s string) (Mode, error) {
 	return "", &UsageError{Problem: echo(s) + " is not a mode: write routine (the old value stays valid for its overlap) or compromised (it ends as soon as that is safe)."}
 }
 
-func parseRotate(tokens []string) (Request, error) {
+func (p Parser) parseRotate(tokens []string) (Request, error) {
 	r := Request{Verb: Rotate}
 	r.Secret = word(tokens[0])
 	rest := tokens[1:]
@@ -103,6 +103,10 @@ func parseRotate(tokens []string) (Request, error) {
 		}
 		if set := flag(&r, rest[0]); set != nil {
 			*set, rest = true, rest[1:]
+			continue
+		}
+		if since, n := p.leaked(rest); n > 0 && r.Since == 0 {
+			r.Since, rest = since, rest[n:]
 			continue
 		}
 		env, n, err := environment(rest, r)

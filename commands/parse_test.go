@@ -23,6 +23,11 @@ func TestParse(t *testing.T) {
 	audit := func(env string, since time.Duration) Request {
 		return Request{Verb: Audit, Secret: "REVALIDATE_SECRET", Environment: env, Since: since}
 	}
+	leaked := func(since time.Duration, env, reason string) Request {
+		r := rotate(Compromised, env, reason)
+		r.Since = since
+		return r
+	}
 	const day = 24 * time.Hour
 	for _, test := range []struct {
 		command, text string
@@ -41,6 +46,13 @@ func TestParse(t *testing.T) {
 		{"/rotate", "REVALIDATE_SECRET --compromised", rotate(Compromised, "", "")},
 		{"/rotate", "REVALIDATE_SECRET mode=compromised", rotate(Compromised, "", "")},
 		{"/rotate", "compromised REVALIDATE_SECRET", rotate(Compromised, "", "")},
+		{"/rotate", "REVALIDATE_SECRET compromised since 3d found in a CI log", leaked(3*24*time.Hour, "", "found in a CI log")},
+		{"/rotate", "REVALIDATE_SECRET compromised in staging since 2026-11-20 10:00 pushed to a fork", leaked(41*time.Hour, "staging", "pushed to a fork")},
+		{"/rotate", "REVALIDATE_SECRET compromised leaked-since=36h pushed", leaked(36*time.Hour, "", "pushed")},
+		{"/rotate", "REVALIDATE_SECRET compromised since yesterday", leaked(27*time.Hour, "", "")},
+		{"/rotate", "REVALIDATE_SECRET compromised since the last deploy", rotate(Compromised, "", "since the last deploy")},
+		{"/rotate", "REVALIDATE_SECRET compromised leaked since 3d", rotate(Compromised, "", "leaked since 3d")},
+		{"/rotate", "REVALIDATE_SECRET compromised since=nothing", rotate(Compromised, "", "since=nothing")},
 		{"/rotate", "rotate REVALIDATE_SECRET compromised", rotate(Compromised, "", "")},
 		{"/rotate", "REVALIDATE_SECRET compromised compromised", rotate(Compromised, "", "")},
 		{"/rotate", "REVALIDATE_SECRET, compromised: found it", rotate(Compromised, "", "found it")},

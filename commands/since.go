@@ -78,6 +78,29 @@ func sinceWords(tokens []string) (text string, n int) {
 	return text, n
 }
 
+// leaked reads since when the secret may be known, where a rotation says so before its
+// reason: "since 3d", "leaked-since=2026-11-20". Words after "since" that are no time
+// begin the reason ("since the deploy"), so n is 0 for them.
+func (p Parser) leaked(tokens []string) (since time.Duration, n int) {
+	k := keyword(tokens[0])
+	for _, prefix := range []string{"--leaked-since=", "leaked-since=", "--since=", "since="} {
+		if rest, ok := strings.CutPrefix(k, prefix); ok {
+			if d, err := ParseSince(rest, p.Now()); err == nil {
+				return d, 1
+			}
+			return 0, 0
+		}
+	}
+	if k != "since" && k != "leaked-since" || len(tokens) < 2 {
+		return 0, 0
+	}
+	text, n := sinceWords(append([]string{"since"}, tokens[1:]...))
+	if d, err := ParseSince(text, p.Now()); err == nil {
+		return d, n
+	}
+	return 0, 0
+}
+
 // isTime reports that text has the form of a span or a point of time.
 func isTime(text string) bool {
 	t := strings.ToLower(word(text))

@@ -3,6 +3,7 @@ package render
 import (
 	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/slack-go/slack"
 
@@ -27,6 +28,7 @@ type ask struct {
 	Reason      string        `json:"reason,omitempty"`
 	Run         string        `json:"run,omitempty"`
 	Confirmed   bool          `json:"confirmed,omitempty"`
+	Since       time.Duration `json:"since,omitempty"`
 }
 
 // budgetActions is what a row of buttons counts for in a message.
@@ -38,7 +40,7 @@ const maxValue = 2000
 func encode(r commands.Request) string {
 	a := ask{
 		Verb: r.Verb, Secret: r.Secret, Environment: r.Environment, Mode: r.Mode,
-		Reason: cut(clean(r.Reason), 300), Run: r.Run, Confirmed: r.Confirmed,
+		Reason: cut(clean(r.Reason), 300), Run: r.Run, Confirmed: r.Confirmed, Since: r.Since,
 	}
 	b, err := json.Marshal(a)
 	if err != nil || len(b) > maxValue {
@@ -58,7 +60,7 @@ func DecodeButton(value string) (commands.Request, error) {
 	}
 	return commands.Request{
 		Verb: a.Verb, Secret: a.Secret, Environment: a.Environment, Mode: a.Mode,
-		Reason: a.Reason, Run: a.Run, Confirmed: a.Confirmed,
+		Reason: a.Reason, Run: a.Run, Confirmed: a.Confirmed, Since: a.Since,
 	}, nil
 }
 

@@ -124,7 +124,11 @@ func (d *Desk) refuse(ctx context.Context, req commands.Request, verdict policy.
 // start records a run and its job.
 func (d *Desk) start(ctx context.Context, req commands.Request) (commands.Answer, error) {
 	run := d.run(req)
-	answer, err := d.once(ctx, req, taken(run), func(ctx context.Context, tx ledger.Tx) error {
+	told := taken(run)
+	if req.Verb == commands.Rotate && req.Mode == commands.Compromised && req.Since == 0 {
+		told.Text += " The evidence is read for the last 24 hours; if it may have leaked earlier, type: /audit-secret " + run.Secret + " since 7d"
+	}
+	answer, err := d.once(ctx, req, told, func(ctx context.Context, tx ledger.Tx) error {
 		r := run
 		if err := d.joinIncident(ctx, tx, &r); err != nil {
 			return err
