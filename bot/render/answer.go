@@ -9,9 +9,10 @@ import (
 )
 
 // Answer is what the person who typed a command is told at once. It stays well
-// below the 20 KB an acknowledgement may carry.
+// below the 20 KB an acknowledgement may carry: JSON makes nine bytes of "&lt;", which
+// counts for four here.
 func Answer(a commands.Answer, now time.Time) Message {
-	var p page
+	p := page{most: 8200}
 	switch {
 	case len(a.Plan) > 0:
 		p.lines("*"+text(a.Text, 300)+"*", planLines(a.Plan), 8000)

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/slack-go/slack"
@@ -21,9 +22,10 @@ const (
 type page struct {
 	blocks []slack.Block
 	used   int
+	most   int // instead of maxPage
 }
 
-func (p *page) room(n int) bool { return len(p.blocks) < maxBlocks && p.used+n <= maxPage }
+func (p *page) room(n int) bool { return len(p.blocks) < maxBlocks && p.used+n <= cmp.Or(p.most, maxPage) }
 
 func (p *page) header(s string) {
 	p.blocks = append(p.blocks, slack.NewHeaderBlock(
