@@ -216,6 +216,7 @@ const (
 	KindRotate = "rotate"
 	KindAudit  = "audit"
 	KindBatch  = "batch" // several rotations asked for by one command
+	KindWatch  = "watch" // looks for uses of a value that a compromised rotation has ended
 )
 
 // Run is one rotation or one audit.

@@ -10,6 +10,7 @@ import (
 
 	"rekey/audit/ledger"
 	"rekey/bot/render"
+	"rekey/commands"
 	"rekey/commands/journal"
 )
 
@@ -91,9 +92,9 @@ func (n *Notifier) load(ctx context.Context, tx ledger.Tx, w *work) error {
 		return err
 	}
 	run := w.scene.Run
-	home := run.ID
-	if run.Batch != "" {
-		home = run.Batch
+	home, err := home(run)
+	if err != nil {
+		return err
 	}
 	w.board, err = tx.Delivery(ctx, boardID(home))
 	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
@@ -101,6 +102,18 @@ func (n *Notifier) load(ctx context.Context, tx ledger.Tx, w *work) error {
 	}
 	w.shown = max(run.Version, w.d.Wanted)
 	return nil
+}
+
+// home is the run below whose board a run's replies stand.
+func home(run ledger.Run) (string, error) {
+	switch {
+	case run.Batch != "":
+		return run.Batch, nil
+	case run.Kind == ledger.KindWatch:
+		w, err := commands.ReadWatch(run.Memo)
+		return w.Board, err
+	}
+	return run.ID, nil
 }
 
 // anchor is the run's newest entry that is not about telling people: else every

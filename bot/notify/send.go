@@ -70,6 +70,12 @@ func (n *Notifier) replyMessage(w *work) (render.Message, error) {
 	switch {
 	case w.d.Kind == journal.Reply:
 		return render.Reply(w.scene), nil
+	case w.scene.Run.Kind == ledger.KindWatch:
+		m, ok := render.WatchReply(w.scene, w.d.Subject)
+		if !ok {
+			return render.Message{}, Permanent{Class: "nothing of that kind to tell"}
+		}
+		return m, nil
 	case w.d.Subject == journal.AllSteps:
 		return render.Steps(w.scene), nil
 	case w.d.Subject != "" && w.d.Subject != journal.Report:

@@ -176,6 +176,8 @@ func toDo(s Scene) mark {
 	r := s.Run
 	name := text(r.Secret, 80)
 	switch {
+	case r.Kind == ledger.KindWatch:
+		return ""
 	case r.Kind == ledger.KindAudit && r.State == ledger.Failed:
 		return "ask again with `/audit-secret " + name + "`."
 	case r.State == ledger.Waiting:

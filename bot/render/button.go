@@ -94,7 +94,7 @@ func question(p *page, c commands.Confirm) {
 // rollBack offers the way back for as long as there may be one.
 func rollBack(p *page, s Scene) {
 	r := s.Run
-	if r.Kind == ledger.KindAudit || r.State != ledger.Waiting && r.State != ledger.Running || r.Asked != "" {
+	if r.Kind == ledger.KindAudit || r.Kind == ledger.KindWatch || r.State != ledger.Waiting && r.State != ledger.Running || r.Asked != "" {
 		return
 	}
 	b := button(ActionRollback, "Roll back", encode(commands.Request{Verb: commands.Rollback, Run: r.ID}), slack.StyleDefault)

@@ -40,6 +40,12 @@ func runWords(r ledger.Run) string {
 		}
 		return "auditing"
 	}
+	if r.Kind == ledger.KindWatch {
+		if r.State.Final() {
+			return "watched for uses of the old value"
+		}
+		return "watching for uses of the old value"
+	}
 	if r.Kind == ledger.KindBatch {
 		switch r.State {
 		case ledger.Queued:

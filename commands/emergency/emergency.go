@@ -30,7 +30,8 @@ type Inspector interface {
 	Audit(ctx context.Context, r inspect.Request) (audit.Report, error)
 }
 
-// Config is what an Engine needs. All fields but Observer are required.
+// Config is what an Engine needs. Every field without a word about its zero value but
+// Observer is required.
 type Config struct {
 	Catalogue *secret.Catalogue
 	Rotator   *rotate.Rotator
@@ -41,6 +42,10 @@ type Config struct {
 	Now       func() time.Time
 	// AuditWithin bounds the reading of evidence; 0 means 2 min.
 	AuditWithin time.Duration
+	// WatchEvery is how often a watch looks; 0 means 1 min.
+	WatchEvery time.Duration
+	// Tripwires tells a watch who used a retired value; nil where nobody can.
+	Tripwires Tripwires
 	Observer    journal.Observer
 }
 
@@ -52,14 +57,20 @@ func New(cfg Config) *Engine {
 	if cfg.AuditWithin == 0 {
 		cfg.AuditWithin = 2 * time.Minute
 	}
+	if cfg.WatchEvery == 0 {
+		cfg.WatchEvery = time.Minute
+	}
 	return &Engine{cfg: cfg}
 }
 
 // Work carries a claimed run on until it is final, has to wait, is wanted by nobody
 // any more, or the process is being stopped. It is a jobs.Work.
 func (e *Engine) Work(ctx context.Context, run ledger.Run) error {
-	if run.Kind == ledger.KindBatch {
+	switch run.Kind {
+	case ledger.KindBatch:
 		return e.conduct(ctx, run)
+	case ledger.KindWatch:
+		return e.watch(ctx, run)
 	}
 	if may, err := e.itsTurn(ctx, run); err != nil {
 		return err

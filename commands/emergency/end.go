@@ -65,6 +65,13 @@ func (e *Engine) end(ctx context.Context, j *journal.Journal) error {
 			c.Tell = append(c.Tell, pageTrigger())
 		}
 	}
+	watch, ok, err := e.watchAfter(run, j.Steps(), state)
+	if err != nil {
+		return err
+	}
+	if ok {
+		c.Start = []ledger.Run{watch}
+	}
 	return j.Commit(ctx, c)
 }
 

@@ -29,6 +29,7 @@ import (
 	"rekey/commands/secret"
 	"rekey/commands/store"
 	"rekey/commands/store/dotenv"
+	"rekey/commands/usage"
 )
 
 func TestMain(m *testing.M) {
@@ -154,9 +155,13 @@ func (w *world) engine() *emergency.Engine {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	looker, err := usage.New(usage.Config{Guard: w.guard, Clock: w.clock})
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	return emergency.New(emergency.Config{
 		Catalogue: w.cat, Rotator: rotator, Inspector: inspector, Store: w.store, Queue: w.queue,
-		Log: slog.New(slog.DiscardHandler), Now: w.clock, Observer: w.observe,
+		Log: slog.New(slog.DiscardHandler), Now: w.clock, Observer: w.observe, Tripwires: looker,
 	})
 }
 

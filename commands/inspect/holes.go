@@ -44,6 +44,8 @@ func (f *open) holes(window audit.Window, s logs.Stats, scanErr error, several b
 		hole(audit.Unseen, "None of its lines has a time where an access log has it; check its format in the catalogue.")
 	case s.Begins.IsZero():
 		hole(audit.Partial, "None of its lines has a time rekey can read; give its formatter one.")
+	case f.format == logs.Access && s.Ends.Before(window.Since) && window.Until.Sub(window.Since) <= quiet:
+		// A log may rest for that long.
 	case f.format == logs.Access && s.Ends.Before(window.Since):
 		hole(audit.Unseen, "It ends at %s, before the window begins; either there was no traffic, or it is logged elsewhere by now.", stampText(s.Ends))
 	case f.format == logs.Access && !s.Begins.Before(window.Until):

@@ -31,9 +31,9 @@ type open struct {
 	last   int64 // largest offset of a record handed on; -1 before any
 }
 
-// readLogs reads every log in the window, joins what they tell of one request, and
+// readLogs reads every log in reach, of which the window is the end, joins what they tell of one request, and
 // hands the events to j.
-func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window audit.Window, j *judge) reading {
+func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, reach audit.Window, j *judge) reading {
 	var r reading
 	cover := newCoverage(list)
 	var files []*open
@@ -56,7 +56,7 @@ func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window audi
 		r.gaps = append(r.gaps, audit.Gap{Source: "access log", Why: "The catalogue names none for this environment, so an accepted request leaves no trace here; add one."})
 	}
 
-	q := logs.Query{Window: audit.Window{Since: before(window).Since, Until: window.Until}, Zone: i.cfg.Zone, Workers: i.cfg.Workers}
+	q := logs.Query{Window: reach, Zone: i.cfg.Zone, Workers: i.cfg.Workers}
 	for _, e := range j.endpoints {
 		q.Endpoints = append(q.Endpoints, logs.Endpoint{Path: e.Path, Method: e.Method})
 	}

@@ -9,6 +9,7 @@ package journal
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -112,6 +113,9 @@ type Change struct {
 	Tell []Notice
 	// Fingerprints are added or moved to a new role.
 	Fingerprints []ledger.Fingerprint
+	// Start are runs that begin with this commit, at their WakeAt. One that exists stays
+	// as it is.
+	Start []ledger.Run
 	// Quiet leaves the security log and the board as they are: nothing has happened but
 	// that the run goes on waiting.
 	Quiet bool
@@ -142,6 +146,18 @@ func (j *Journal) Commit(ctx context.Context, c Change) error {
 		}
 		if run.Batch != "" && run.Rests(j.cfg.Now()) { // the next may begin
 			if err := j.cfg.Queue.EnqueueRun(ctx, tx, run.Batch, time.Time{}); err != nil {
+				return err
+			}
+		}
+		for _, r := range c.Start {
+			err := tx.InsertRun(ctx, r)
+			if errors.Is(err, ledger.ErrDuplicate) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if err := j.cfg.Queue.EnqueueRun(ctx, tx, r.ID, r.WakeAt); err != nil {
 				return err
 			}
 		}
@@ -234,6 +250,14 @@ const (
 
 // Report is the Name of the reply that tells the evidence.
 const Report = "report"
+
+// What a watch tells below the board of its rotation: Name and Subject of the replies.
+const (
+	WatchCame  = "watch-came"   // somebody tried with the old value
+	WatchLetIn = "watch-let-in" // a stranger was let in
+	WatchBlind = "watch-blind"  // something cannot be read
+	WatchEnded = "watch-ended"
+)
 
 // AllSteps is the Subject of the reply that says what every step saw.
 const AllSteps = "steps"

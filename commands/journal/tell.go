@@ -25,8 +25,10 @@ func Tell(ctx context.Context, tx ledger.Tx, q Queue, run ledger.Run, notices []
 			return err
 		}
 	}
-	if err := tell(ctx, tx, q, board); err != nil {
-		return err
+	if run.Kind != ledger.KindWatch { // it tells below the board of its rotation
+		if err := tell(ctx, tx, q, board); err != nil {
+			return err
+		}
 	}
 	for _, n := range notices {
 		if run.Batch != "" && !n.below() {

@@ -138,6 +138,7 @@ type Place struct {
 	Issuer      Issuer        // where the value comes from, for an issued procedure
 	Checks      []Check       // the verification checklist, run after every change that ends a stage
 	Usage       []UsageSource // who still uses the old value
+	Tripwire    []UsageSource // who uses a value that was retired, as the application itself can tell
 	Sessions    *Sessions     // what the old value has minted; nil for nothing known
 }
 

@@ -27,6 +27,7 @@ import (
 	"rekey/commands/rotate"
 	"rekey/commands/secret"
 	"rekey/commands/store"
+	"rekey/commands/usage"
 )
 
 // Config is what an App is made of.
@@ -42,6 +43,8 @@ type Config struct {
 	// Recheck bounds the pause between two looks at what a rotation waits for; 0 means
 	// 1 min.
 	Recheck time.Duration
+	// WatchEvery is how often a watch after a compromised rotation looks; 0 means 1 min.
+	WatchEvery time.Duration
 	// Observer is called at each moment of each step; see journal.Observer.
 	Observer journal.Observer
 }
@@ -171,9 +174,13 @@ func (a *App) wire(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("opening the job queue: %w", err)
 	}
+	tripwires, err := usage.New(usage.Config{Guard: a.guard})
+	if err != nil {
+		return err
+	}
 	carry = emergency.New(emergency.Config{
 		Catalogue: a.cfg.Catalogue, Rotator: a.rotator, Inspector: inspector, Store: a.store,
-		Queue: a.jobs, Log: a.log, Now: time.Now, Observer: a.cfg.Observer,
+		Queue: a.jobs, Log: a.log, Now: time.Now, Observer: a.cfg.Observer, WatchEvery: a.cfg.WatchEvery, Tripwires: tripwires,
 	})
 	a.desk = intake.New(intake.Config{
 		Planner: a.rotator, Catalogue: a.cfg.Catalogue, Store: a.store, Queue: a.jobs, Guard: a.guard, Now: time.Now,

@@ -136,6 +136,9 @@ func (s *session) left(ctx context.Context, a *app.App, run ledger.Run) error {
 	}
 	missed(untold.Slack, "Slack")
 	missed(untold.PagerDuty, "PagerDuty")
+	if run.State == ledger.Succeeded && run.Mode == string(commands.Compromised) {
+		s.complain("no rekey is serving here, so nobody keeps watch for uses of the old value. Start one: it watches for the rest of 24 hours.")
+	}
 	if run.State == ledger.Waiting {
 		s.complain("no rekey is serving here, so nobody ends the overlap at that time. Start one, or type then: rekey resume " + run.ID)
 	}

@@ -116,10 +116,10 @@ func provenBy(p secret.Place) *secret.SignedRequest {
 }
 
 // usage reads what tells who still uses the old value.
-func (d *document) usage(o *object) []secret.UsageSource {
+func (d *document) usage(o *object, key string) []secret.UsageSource {
 	var out []secret.UsageSource
-	for _, n := range o.list("usage", "a list: - {log: /srv/app/logs/security.log, pattern: verified_with=previous}") {
-		u := d.object(n, n, "a usage of "+o.where, "log", "pattern", "metric", "series", "quiet")
+	for _, n := range o.list(key, "a list: - {log: /srv/app/logs/security.log, pattern: verified_with=previous}") {
+		u := d.object(n, n, "a "+key+" of "+o.where, "log", "pattern", "metric", "series", "quiet")
 		s := secret.UsageSource{Quiet: u.span("quiet", 0, time.Second, 7*day)}
 		switch {
 		case u.has("log") && u.has("metric"):

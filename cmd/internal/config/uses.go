@@ -18,7 +18,7 @@ var (
 
 func (d *document) place(in *object, e entry, s secret.Secret, env secret.Environment) secret.Place {
 	where := fmt.Sprintf("secret %s in %s", s.Name, e.name)
-	o := in.object(e.name, where, "consumers", "issuer", "checks", "usage", "sessions", "endpoints")
+	o := in.object(e.name, where, "consumers", "issuer", "checks", "usage", "tripwire", "sessions", "endpoints")
 	p := secret.Place{Environment: e.name}
 	consumers := o.object("consumers", "consumers of "+where)
 	for _, c := range consumers.entries {
@@ -28,7 +28,7 @@ func (d *document) place(in *object, e entry, s secret.Secret, env secret.Enviro
 		p.Endpoints = append(p.Endpoints, d.endpoint(n, where))
 	}
 	if s.Procedure == secret.Manual {
-		for _, key := range []string{"issuer", "checks", "usage", "sessions"} {
+		for _, key := range []string{"issuer", "checks", "usage", "tripwire", "sessions"} {
 			if o.has(key) {
 				d.fault(o.blame(key), fmt.Sprintf("%s is rotated by people, so rekey has no need of its %s", where, key), "take it out, or write a procedure that rekey does")
 			}
@@ -37,7 +37,7 @@ func (d *document) place(in *object, e entry, s secret.Secret, env secret.Enviro
 	}
 	p.Issuer = d.issuer(o, s, env)
 	p.Checks = d.checks(o, s, p, env)
-	p.Usage = d.usage(o)
+	p.Usage, p.Tripwire = d.usage(o, "usage"), d.usage(o, "tripwire")
 	p.Sessions = d.sessions(o)
 	d.roles(e.key, where, s, p)
 	return p

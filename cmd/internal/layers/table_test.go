@@ -47,12 +47,12 @@ commands/rotate:                 commands commands/issue commands/store commands
 commands/journal:                audit/ledger
 commands/inspect:                commands commands/secret audit audit/logs audit/sentry; sync
 commands/jobs:                   commands audit/ledger audit/ledger/postgres audit/ledger/sqlite; river pgx sqlite sync
-commands/emergency:              commands commands/rotate commands/inspect commands/jobs commands/journal commands/secret audit audit/ledger
+commands/emergency:              commands commands/rotate commands/inspect commands/issue commands/jobs commands/journal commands/secret audit audit/ledger
 commands/intake:                 commands commands/rotate commands/schedule commands/policy commands/jobs commands/journal commands/secret audit audit/ledger
 
 # bot: Slack's and PagerDuty's words, in and out.
 bot/socket:                      ; slack websocket sync
-bot/render:                      commands commands/secret audit audit/ledger; slack pagerduty
+bot/render:                      commands commands/journal commands/secret audit audit/ledger; slack pagerduty
 bot/notify:                      bot/render commands commands/journal commands/secret audit audit/ledger bot/notify/slack bot/notify/pagerduty; sync
 bot/notify/slack:                bot/render commands/secret; slack
 bot/notify/pagerduty:            bot/render commands/secret; pagerduty

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -178,6 +179,8 @@ func (s *stage) runs(a *app.App) []ledger.Run {
 	err := a.Store().View(s.t.Context(), func(ctx context.Context, tx ledger.Tx) error {
 		var err error
 		runs, err = tx.Runs(ctx, ledger.RunFilter{})
+		// What keeps watch afterwards is nobody's request.
+		runs = slices.DeleteFunc(runs, func(r ledger.Run) bool { return r.Kind == ledger.KindWatch })
 		return err
 	})
 	if err != nil {
