@@ -11,9 +11,17 @@ import (
 // Process runs this process's command line and answers its exit code. The version is
 // the linker's; where it said nothing, that of the sources.
 func Process(version string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // the second signal ends the process as if nobody listened
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		// The second signal ends the process as if nobody listened. That holds before
+		// anybody learns of the first, and tells the person so.
+		signal.Stop(signals)
+		cancel()
+	}()
 	if info, ok := debug.ReadBuildInfo(); ok && version == "" {
 		version = info.Main.Version
 	}
