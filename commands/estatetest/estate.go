@@ -63,7 +63,7 @@ type Estate struct {
 // bounds the start alone; call Stop in the end. The services also end when this
 // process does, however it ends.
 func Start(ctx context.Context, cfg Config) (*Estate, error) {
-	exe, err := os.Executable()
+	exe, err := executable()
 	if err != nil {
 		return nil, fmt.Errorf("finding this program: %w", err)
 	}
@@ -101,6 +101,17 @@ func Start(ctx context.Context, cfg Config) (*Estate, error) {
 		return nil, errors.Join(err, e.Stop())
 	}
 	return e, nil
+}
+
+// ExecutableVariable names the program whose processes are the services, in the
+// environment of the test or drill; without it this program's own binary is.
+const ExecutableVariable = "ESTATETEST_EXECUTABLE"
+
+func executable() (string, error) {
+	if exe := os.Getenv(ExecutableVariable); exe != "" {
+		return exe, nil
+	}
+	return os.Executable()
 }
 
 // Stop ends both services gracefully.

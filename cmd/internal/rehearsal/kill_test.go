@@ -32,11 +32,7 @@ type process struct {
 // nowhere when hold is "".
 func (s *stage) spawn(hold string) *process {
 	s.t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	p := &process{cmd: exec.Command(exe), held: make(chan struct{}), gone: make(chan struct{}), err: &logs{}}
+	p := &process{cmd: exec.Command(os.Getenv(estatetest.ExecutableVariable)), held: make(chan struct{}), gone: make(chan struct{}), err: &logs{}}
 	p.cmd.Env = append(s.Environ(), childVariable+"=1", holdVariable+"="+hold)
 	p.cmd.Stderr = p.err
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -18,6 +18,7 @@ import (
 	"rekey/audit/ledger"
 	"rekey/cmd/internal/app"
 	"rekey/cmd/internal/rehearsal"
+	"rekey/cmd/internal/testtools/plain"
 	"rekey/commands/estatetest"
 	"rekey/commands/journal"
 )
@@ -29,8 +30,26 @@ func TestMain(m *testing.M) {
 	if os.Getenv(childVariable) != "" {
 		os.Exit(child())
 	}
-	abreast(3)
-	os.Exit(m.Run())
+	abreast(6)
+	os.Exit(run(m))
+}
+
+// run lets the services and the rekeys to be killed be processes that the race detector
+// does not watch.
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "rekey-rehearsal-")
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	exe, err := plain.Executable(context.Background(), dir)
+	if err != nil {
+		panic(err)
+	}
+	if err := os.Setenv(estatetest.ExecutableVariable, exe); err != nil {
+		panic(err)
+	}
+	return m.Run()
 }
 
 // abreast lets n tests run side by side unless -parallel says otherwise: they mostly

@@ -237,6 +237,7 @@ func (s *stage) runsOf(kind string) []ledger.Run {
 	err := s.app.Store().View(s.t.Context(), func(ctx context.Context, tx ledger.Tx) error {
 		var err error
 		runs, err = tx.Runs(ctx, ledger.RunFilter{Kind: kind, Limit: 1000})
+		runs = slices.DeleteFunc(runs, func(r ledger.Run) bool { return r.Kind == ledger.KindWatch })
 		return err
 	})
 	if err != nil {
