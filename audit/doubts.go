@@ -20,7 +20,7 @@ var doubts = []doubtful{
 		name:  "the address called before the window, too",
 		about: []Outcome{Misused},
 		fires: calledBefore,
-		most: Medium,
+		most:  Medium,
 		changing: func(e Evidence) string {
 			v, _ := firstIn(e)
 			return fmt.Sprintf("%s behaves as it did before. If it is one of yours, list it under callers in the catalogue and audit again; if not, the secret leaked earlier than the window begins.", v.Addr)

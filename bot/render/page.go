@@ -25,7 +25,9 @@ type page struct {
 	most   int // instead of maxPage
 }
 
-func (p *page) room(n int) bool { return len(p.blocks) < maxBlocks && p.used+n <= cmp.Or(p.most, maxPage) }
+func (p *page) room(n int) bool {
+	return len(p.blocks) < maxBlocks && p.used+n <= cmp.Or(p.most, maxPage)
+}
 
 func (p *page) header(s string) {
 	p.blocks = append(p.blocks, slack.NewHeaderBlock(
