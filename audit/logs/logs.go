@@ -86,6 +86,9 @@ type Record struct {
 	Guarded int
 	// Offset is the byte at which the line begins.
 	Offset int64
+	// Line and Name are the line itself and what people call its place, from sources
+	// that cannot be asked for it again; "" from files, which are read at Offset.
+	Line, Name string
 }
 
 // Stats says what a reading covered.
