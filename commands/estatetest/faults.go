@@ -22,15 +22,7 @@ func faultsFile(dir, service string) string { return filepath.Join(dir, "run", s
 // SetFaults tells a service its faults, in place of those it had, from its next
 // request or signal on.
 func (e *Estate) SetFaults(service string, f Faults) error {
-	text, err := json.Marshal(f)
-	if err != nil {
-		return fmt.Errorf("telling %s its faults: %w", service, err)
-	}
-	name := faultsFile(e.cfg.Dir, service)
-	if err := os.WriteFile(name+".new", text, 0o600); err != nil {
-		return fmt.Errorf("telling %s its faults: %w", service, err)
-	}
-	if err := os.Rename(name+".new", name); err != nil {
+	if err := tell(faultsFile(e.cfg.Dir, service), f); err != nil {
 		return fmt.Errorf("telling %s its faults: %w", service, err)
 	}
 	return nil

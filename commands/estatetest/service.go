@@ -2,9 +2,6 @@ package estatetest
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -26,7 +23,7 @@ type service struct {
 	spec    spec
 	workers []*worker
 	logs    *logs
-	client  *http.Client // web: towards api
+	client  *http.Client // towards api
 }
 
 // worker has a snapshot of the settings, as a gunicorn or Node.js worker has.
@@ -45,11 +42,11 @@ func newService(s spec) (*service, error) {
 		}
 		svc.workers = append(svc.workers, w)
 	}
+	svc.client = &http.Client{
+		Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: 30 * time.Second},
+		Timeout:   30 * time.Second,
+	}
 	if s.Service == Web {
-		svc.client = &http.Client{
-			Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: 30 * time.Second},
-			Timeout:   30 * time.Second,
-		}
 		return svc, nil
 	}
 	var err error
@@ -58,7 +55,7 @@ func newService(s spec) (*service, error) {
 }
 
 func (w *worker) load(s spec) error {
-	env, err := loadEnv(envFile(s.Dir, s.Service))
+	env, err := readSettings(s)
 	if err != nil {
 		return fmt.Errorf("%s: reading settings: %w", w.name, err)
 	}
@@ -104,11 +101,22 @@ func (svc *service) handler() http.Handler {
 	mux.HandleFunc("GET "+healthPath, func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, `{"status":"ok"}`) })
 	mux.HandleFunc("GET "+proofPath, svc.proof)
 	if svc.spec.Service == API {
-		mux.HandleFunc("POST /api/revalidate/", svc.accept("REVALIDATE_SECRET"))
-		mux.HandleFunc("POST /api/track-view/", svc.accept("ANALYTICS_SECRET"))
+		mux.HandleFunc("POST /api/revalidate/", svc.accept("REVALIDATE_SECRET", mac))
+		mux.HandleFunc("POST /api/track-view/", svc.accept("ANALYTICS_SECRET", mac))
 	} else {
-		mux.HandleFunc("POST /publish", svc.call("REVALIDATE_SECRET", "/api/revalidate/", `{"slugs":["post-%d"]}`))
-		mux.HandleFunc("POST /view", svc.call("ANALYTICS_SECRET", "/api/track-view/", `{"slug":"post-%d"}`))
+		mux.HandleFunc("POST /publish", svc.call("REVALIDATE_SECRET", mac, "/api/revalidate/", `{"slugs":["post-%d"]}`))
+		mux.HandleFunc("POST /view", svc.call("ANALYTICS_SECRET", mac, "/api/track-view/", `{"slug":"post-%d"}`))
+	}
+	for name, sign := range map[string]scheme{"hmac": mac, "django": django} {
+		if svc.spec.Service == API {
+			mux.HandleFunc("POST /accept/"+name+"/{variable}", func(w http.ResponseWriter, r *http.Request) {
+				svc.accept(r.PathValue("variable"), sign)(w, r)
+			})
+		}
+		mux.HandleFunc("POST /sign/"+name+"/{variable}", func(w http.ResponseWriter, r *http.Request) {
+			variable := r.PathValue("variable")
+			svc.call(variable, sign, "/accept/"+name+"/"+variable, `{"n":%d}`)(w, r)
+		})
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		worker := svc.workers[rand.IntN(len(svc.workers))]
@@ -152,12 +160,6 @@ func (svc *service) proof(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, http.StatusOK, string(body))
-}
-
-func mac(key string, message []byte) string {
-	m := hmac.New(sha256.New, []byte(key))
-	m.Write(message)
-	return hex.EncodeToString(m.Sum(nil))
 }
 
 func answer(w http.ResponseWriter, status int, body string) {
