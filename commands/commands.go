@@ -3,7 +3,10 @@
 // how a request is carried out.
 package commands
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Actor is the person (or rekey itself) behind an act. It is passed explicitly.
 type Actor struct {
@@ -24,6 +27,14 @@ func (a Actor) String() string {
 	return a.Via + ":" + a.ID
 }
 
+// NameOf is the part of an Actor's String that people know somebody by: "alice".
+func NameOf(actor string) string {
+	if i := strings.LastIndex(actor, " ("); i >= 0 && strings.HasSuffix(actor, ")") {
+		return actor[i+2 : len(actor)-1]
+	}
+	return actor
+}
+
 // Verb is what is asked.
 type Verb string
 
@@ -36,6 +47,10 @@ const (
 	Status Verb = "status"
 	// Rollback takes a run back to the old value.
 	Rollback Verb = "rollback"
+	// Kill ends the old value of a run that stopped because somebody still uses it; Hold
+	// lets it live for HoldFor more.
+	Kill Verb = "kill"
+	Hold Verb = "hold"
 	// Schedule tells what is due when.
 	Schedule Verb = "schedule"
 )
@@ -61,7 +76,7 @@ type Request struct {
 	Mode        Mode
 	Reason      string        // in the person's words; scrubbed before it is kept
 	Since       time.Duration // audit: how far back; 0 means the default
-	Run         string        // status or rollback of one run
+	Run         string        // the one run meant by status, rollback, kill or hold
 	DryRun      bool          // rotate: tell the plan with everything it would touch, and touch nothing
 	Confirmed   bool          // rotate: the person was told what it ends, and wants it
 }

@@ -44,6 +44,12 @@ func Topics() []Topic {
 			CLI:     "rekey rollback r-20261122-030000-abcdef",
 		},
 		{
+			Usage:   "/rotate kill|hold RUN [reason]",
+			Meaning: "When a compromised rotation stops for a moment because somebody of ours still uses the old value: ends it now, or lets it live for 10 more minutes, three times at most. It ends by itself if nobody chooses.",
+			Example: "/rotate hold r-20261122-030000-abcdef",
+			CLI:     "rekey hold r-20261122-030000-abcdef",
+		},
+		{
 			Usage:   "/audit-secret SECRET [in ENV] [since 24h]",
 			Meaning: "Reads the logs and Sentry for signs that somebody else used the secret; changes nothing.",
 			Example: "/audit-secret REVALIDATE_SECRET since 2026-11-20",

@@ -16,7 +16,7 @@ type Parser struct {
 // "/audit-secret", text what follows. The error is a *UsageError.
 //
 //	/rotate SECRET routine|compromised [in ENV] [dry-run] [confirmed] [reason…]
-//	/rotate rollback RUN [reason…]
+//	/rotate rollback|kill|hold RUN [reason…]
 //	/rotate help | list | schedule | status [RUN]
 //	/audit-secret SECRET [in ENV] [since 24h | since 2026-11-20 | since 2026-11-20T10:00Z]
 //
@@ -48,7 +48,11 @@ func (p Parser) Parse(command, text string) (Request, error) {
 	case "schedule":
 		return Request{Verb: Schedule}, nil
 	case "rollback", "undo", "revert":
-		return parseRollback(tokens[1:])
+		return parseRun(Rollback, "Which run is to go back? /rotate status lists the newest ones.", tokens[1:])
+	case "kill":
+		return parseRun(Kill, "Of which run is the old value to end now? /rotate status lists the newest ones.", tokens[1:])
+	case "hold":
+		return parseRun(Hold, "Of which run is the old value to live longer? /rotate status lists the newest ones.", tokens[1:])
 	case "audit", "audit-secret":
 		if len(tokens) > 1 {
 			name, tokens = "audit-secret", tokens[1:]
@@ -139,11 +143,12 @@ func flag(r *Request, token string) *bool {
 	return nil
 }
 
-func parseRollback(tokens []string) (Request, error) {
+// parseRun reads what is asked of one run.
+func parseRun(v Verb, which string, tokens []string) (Request, error) {
 	if len(tokens) == 0 || word(tokens[0]) == "" {
-		return Request{}, &UsageError{Problem: "Which run is to go back? /rotate status lists the newest ones.", Try: "/rotate rollback RUN"}
+		return Request{}, &UsageError{Problem: which, Try: "/rotate " + string(v) + " RUN"}
 	}
-	return Request{Verb: Rollback, Run: word(tokens[0]), Reason: reason(tokens[1:])}, nil
+	return Request{Verb: v, Run: word(tokens[0]), Reason: reason(tokens[1:])}, nil
 }
 
 // noMode asks instead of guessing: both guesses cost something, an outage at worst.

@@ -80,6 +80,8 @@ func TestParse(t *testing.T) {
 		{"/rotate", "schedule", Request{Verb: Schedule}},
 		{"/rotate", "rollback r-1 it broke", Request{Verb: Rollback, Run: "r-1", Reason: "it broke"}},
 		{"/rotate", "rollback `r-1`", Request{Verb: Rollback, Run: "r-1"}},
+		{"/rotate", "kill r-1", Request{Verb: Kill, Run: "r-1"}},
+		{"/rotate", "Hold `r-1` the importer is being switched", Request{Verb: Hold, Run: "r-1", Reason: "the importer is being switched"}},
 		{"/rotate", "REVALIDATE_SECRET routine dry-run", Request{Verb: Rotate, Secret: "REVALIDATE_SECRET", Mode: Routine, DryRun: true}},
 		{"/rotate", "REVALIDATE_SECRET --dry-run compromised in staging", Request{Verb: Rotate, Secret: "REVALIDATE_SECRET", Mode: Compromised, Environment: "staging", DryRun: true}},
 		{"/rotate", "REVALIDATE_SECRET compromised confirmed found in a CI log", Request{Verb: Rotate, Secret: "REVALIDATE_SECRET", Mode: Compromised, Confirmed: true, Reason: "found in a CI log"}},

@@ -209,6 +209,8 @@ type Wish string
 const (
 	WishCompromised Wish = "compromised" // treat it as compromised from now on
 	WishRollback    Wish = "rollback"    // go back to the old value
+	WishHold        Wish = "hold"        // let the old value, which is about to end, live some minutes more
+	WishKill        Wish = "kill"        // end the old value now, whoever still uses it
 )
 
 // The kinds of run.

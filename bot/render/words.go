@@ -7,6 +7,7 @@ import (
 
 	"rekey/audit"
 	"rekey/audit/ledger"
+	"rekey/commands"
 )
 
 // The few words that name a state, beside a mark for those who scan.
@@ -234,12 +235,7 @@ func span(a, b time.Time) string {
 }
 
 // who is an actor of the security log for people: "slack:U012 (alice)" is alice.
-func who(actor string) string {
-	if i := strings.LastIndex(actor, " ("); i >= 0 && strings.HasSuffix(actor, ")") {
-		return actor[i+2 : len(actor)-1]
-	}
-	return actor
-}
+func who(actor string) string { return commands.NameOf(actor) }
 
 // forward reports whether a run in state s goes on with its steps, or has done all.
 func forward(s ledger.RunState) bool {

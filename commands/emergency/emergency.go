@@ -46,7 +46,7 @@ type Config struct {
 	WatchEvery time.Duration
 	// Tripwires tells a watch who used a retired value; nil where nobody can.
 	Tripwires Tripwires
-	Observer    journal.Observer
+	Observer  journal.Observer
 }
 
 // Engine carries runs on. It is safe for concurrent use by different runs.
@@ -194,11 +194,16 @@ func (e *Engine) step(ctx context.Context, j *journal.Journal, subject rotate.Su
 	case !res.Wait.IsZero():
 		return e.wait(ctx, j, step, res)
 	}
+	memo, err := memoOf(res)
+	if err != nil {
+		return err
+	}
 	c := journal.Change{Fingerprints: res.Fingerprints, Amend: func(r *ledger.Run) {
 		if r.State == ledger.Waiting {
 			r.State = ledger.Running
 		}
 		r.WakeAt = time.Time{}
+		keep(r, memo)
 	}}
 	return j.Settle(ctx, step, ledger.StepDone, res.Note, c)
 }
@@ -219,10 +224,20 @@ func switched(steps []ledger.Step) (at time.Time) {
 func (e *Engine) wait(ctx context.Context, j *journal.Journal, step ledger.Step, res rotate.Result) error {
 	same := j.Run().State == ledger.Waiting && step.Note == res.Note
 	step.Note = res.Note
+	memo, err := memoOf(res)
+	if err != nil {
+		return err
+	}
 	c := journal.Change{
 		Steps: []ledger.Step{step},
-		Amend: func(r *ledger.Run) { r.State, r.WakeAt = ledger.Waiting, res.Wait },
+		Amend: func(r *ledger.Run) {
+			r.State, r.WakeAt = ledger.Waiting, res.Wait
+			keep(r, memo)
+		},
 		Quiet: same,
+	}
+	if _, stood := commands.Held(j.Run()); res.Respite != nil && !stood {
+		c.Tell = []journal.Notice{thread(step)} // somebody has to choose, and soon
 	}
 	if !same {
 		c.Entry = ledger.Entry{

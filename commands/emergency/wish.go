@@ -24,6 +24,8 @@ func (e *Engine) grant(ctx context.Context, j *journal.Journal, subject rotate.S
 		return e.escalate(ctx, j, subject)
 	case ledger.WishRollback:
 		return e.goBack(ctx, j, subject)
+	case ledger.WishHold, ledger.WishKill:
+		return e.choose(ctx, j)
 	}
 	return j.Commit(ctx, journal.Change{
 		Entry: ledger.Entry{Actor: "rekey", Action: "wish.refused", Result: "unknown", Detail: map[string]string{"wish": string(run.Asked)}},
@@ -91,11 +93,16 @@ func (e *Engine) goBack(ctx context.Context, j *journal.Journal, subject rotate.
 	if err != nil {
 		return err
 	}
+	memo, err := closed(subject.Run)
+	if err != nil {
+		return err
+	}
 	c := journal.Change{
 		Entry: ledger.Entry{Actor: "rekey", Action: "rollback.planned", Result: "planned"},
 		Steps: append(way.Dropped, way.Steps...),
 		Amend: func(r *ledger.Run) {
 			r.Granted = ledger.WishRollback
+			keep(r, memo)
 			r.State = ledger.RollingBack
 			r.Problem = strings.TrimSpace(r.Problem + " Somebody asked to go back. " + way.Says)
 		},

@@ -86,8 +86,17 @@ type Usage struct {
 	Users []string
 	// PerMinute is how often it was used, where that can be measured; else 0.
 	PerMinute float64
+	// Callers are the same users apart, where they can be told apart.
+	Callers []Caller
 	// Since is when the last use was seen; zero when unknown.
 	Since time.Time
+}
+
+// Caller is one user of a value.
+type Caller struct {
+	Name      string  // as the source has it: an address, a program
+	Says      string  // as in Usage.Users
+	PerMinute float64 // as in Usage
 }
 
 // Any reports that somebody uses it.

@@ -66,7 +66,7 @@ func Decide(cat *secret.Catalogue, req commands.Request) Decision {
 		return d
 	}
 	switch req.Verb {
-	case commands.List, commands.Status, commands.Schedule, commands.Rollback:
+	case commands.List, commands.Status, commands.Schedule, commands.Rollback, commands.Kill, commands.Hold:
 		return Decision{Allowed: true, Code: Allowed}
 	case commands.Rotate, commands.Audit:
 		return subject(cat, req)
@@ -96,7 +96,7 @@ func authority(cat *secret.Catalogue, req commands.Request) Decision {
 	case !responder && !reader:
 		return refuse(Stranger, "You are not on the list of people who may use rekey, so nothing was done. "+
 			"If a secret has leaked, tell "+who(cat)+" now. This refusal is in the security log.")
-	case (req.Verb == commands.Rotate || req.Verb == commands.Rollback) && !responder:
+	case changes(req.Verb) && !responder:
 		return refuse(ReadOnly, "You may audit secrets, list them and ask for status, but not rotate them. "+
 			"If a secret has leaked, tell "+who(cat)+" now. This refusal is in the security log.")
 	}
@@ -104,6 +104,11 @@ func authority(cat *secret.Catalogue, req commands.Request) Decision {
 		return refuse(WrongChannel, "rekey takes commands in "+channels(a.Channels)+" only: type it there, where others see it. Nothing was done.")
 	}
 	return Decision{Allowed: true, Code: Allowed}
+}
+
+// changes reports that a verb does more than look.
+func changes(v commands.Verb) bool {
+	return v == commands.Rotate || v == commands.Rollback || v == commands.Kill || v == commands.Hold
 }
 
 // automatic reports that the catalogue lets a secret's rotation start by itself.

@@ -75,7 +75,10 @@ func (r *Rotator) would(s Subject, step ledger.Step, current secret.Value) []str
 	case KindOverlap:
 		return []string{"wait"}
 	case KindDrain:
-		return []string{"read who used the old value lately; a routine rotation waits until nobody does"}
+		if s.compromised() {
+			return []string{"read who uses the old value since the switch; where callers of ours do, ask for " + span(r.cfg.Grace) + " whether it ends at once"}
+		}
+		return []string{"read who used the old value lately; wait until nobody does"}
 	case KindEvict:
 		return []string{"run " + strings.Join(s.Place.Sessions.End, " ")}
 	case KindTidy:

@@ -3,8 +3,6 @@ package rotate
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"rekey/audit/ledger"
@@ -154,78 +152,4 @@ func (r *Rotator) until(ctx context.Context, ask func() verify.Try, want verify.
 		case <-time.After(max(r.cfg.Pause, 100*time.Millisecond)):
 		}
 	}
-}
-
-// drain sees who still uses the old value. A routine rotation waits for them; a
-// compromised one says what ending it costs, and does not wait.
-func (r *Rotator) drain(ctx context.Context, s Subject) (Result, error) {
-	e, err := r.escrow(ctx, s)
-	if err != nil {
-		return Result{}, err
-	}
-	usage, known, err := r.usage(ctx, s, e)
-	var wait *issue.Wait
-	switch {
-	case errors.As(err, &wait) && s.compromised():
-		return Result{Note: r.clean("Nobody was seen using the old value so far. " + wait.Sentence)}, nil
-	case errors.As(err, &wait):
-		return Result{}, err
-	case err != nil && s.compromised():
-		return Result{Note: r.clean("Who still uses the old value could not be read: " + err.Error() + ".")}, nil
-	case err != nil:
-		return Result{}, &issue.Wait{
-			Sentence: "Who still uses the old value cannot be read, so it is not retired yet: " + err.Error() + ".",
-			Again:    r.cfg.Recheck,
-		}
-	case !known:
-		return Result{Note: "Nothing tells who still uses the old value."}, nil
-	case !usage.Any():
-		return Result{Note: "Nobody uses the old value any more."}, nil
-	case s.compromised():
-		return Result{Note: r.clean("Ended now at a cost: the old value is still used " + still(usage) + ".")}, nil
-	}
-	return Result{
-		Note: r.clean("The old value is still used " + still(usage) + "; it is retired when nobody does."),
-		Wait: r.cfg.Now().Add(r.cfg.Recheck),
-	}, nil
-}
-
-// usage joins what the issuer and the place's own sources tell; known is false when
-// there is nothing to tell it.
-func (r *Rotator) usage(ctx context.Context, s Subject, e store.Escrow) (all issue.Usage, known bool, err error) {
-	if s.Secret.Procedure.Issued() {
-		issuer, err := r.issuer(s)
-		if err != nil {
-			return all, false, err
-		}
-		all, err = issuer.Usage(ctx, r.order(s, e))
-		switch {
-		case err == nil:
-			known = true
-		case !errors.Is(err, issue.ErrCannotTell):
-			return all, true, err
-		}
-	}
-	if len(s.Place.Usage) == 0 || r.cfg.Checks == nil {
-		return all, known, nil
-	}
-	seen, err := r.cfg.Checks.Usage(ctx, s.Place.Usage, s.Switched)
-	all.Users = append(all.Users, seen.Users...)
-	all.PerMinute += seen.PerMinute
-	return all, true, err
-}
-
-func still(u issue.Usage) string {
-	var parts []string
-	if len(u.Users) > 0 {
-		shown := u.Users
-		if len(shown) > 5 {
-			shown = append(append([]string{}, shown[:5]...), fmt.Sprintf("%d more", len(u.Users)-5))
-		}
-		parts = append(parts, "by "+strings.Join(shown, ", "))
-	}
-	if u.PerMinute > 0 {
-		parts = append(parts, fmt.Sprintf("%.3g times a minute", u.PerMinute))
-	}
-	return strings.Join(parts, ", ")
 }

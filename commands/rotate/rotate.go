@@ -53,6 +53,12 @@ type Config struct {
 	// a session, the last user of the old value; 0 means 1 min. An overlap is not looked
 	// at before it is over.
 	Recheck time.Duration
+	// Glance is for how long a compromised run looks for uses of the old value, after
+	// everybody was switched, where a log or a counter tells of them; 0 means 3 s.
+	Glance time.Duration
+	// Grace is how long it waits for a decision when callers of ours still use the old
+	// value; 0 means 30 s.
+	Grace time.Duration
 	// Rand is where new values come from; nil means crypto/rand.
 	Rand io.Reader
 	// Now is the clock; nil means time.Now.
@@ -75,6 +81,12 @@ func New(cfg Config) (*Rotator, error) {
 	}
 	if cfg.Recheck == 0 {
 		cfg.Recheck = time.Minute
+	}
+	if cfg.Glance == 0 {
+		cfg.Glance = 3 * time.Second
+	}
+	if cfg.Grace == 0 {
+		cfg.Grace = 30 * time.Second
 	}
 	if cfg.Rand == nil {
 		cfg.Rand = rand.Reader
@@ -129,6 +141,9 @@ type Result struct {
 	Fingerprints []ledger.Fingerprint
 	// Wait, when set, asks for the step to be performed again at that time.
 	Wait time.Time
+	// Respite, when set, is to be kept with the run: what became of the decision about
+	// the end of the old value.
+	Respite *commands.Respite
 }
 
 // Fault is a step that definitely failed. Its text is one plain sentence for people

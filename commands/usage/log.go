@@ -46,11 +46,13 @@ func (l *Looker) log(ctx context.Context, s secret.UsageSource, since time.Time,
 	}
 	var out sight
 	var times int64
+	watched := max(now.Sub(from), time.Second).Minutes()
 	for _, u := range t.users {
+		u.perMinute = float64(u.times) / watched
 		out.users = append(out.users, *u)
 		times += u.times
 	}
-	out.perMinute = float64(times) / max(now.Sub(from), time.Second).Minutes()
+	out.perMinute = float64(times) / watched
 	if watched := now.Sub(since); times == 0 && !since.IsZero() && watched < quiet {
 		out.wait = tooShort(watched, quiet)
 	}

@@ -119,6 +119,7 @@ func (c *counter) sight(now, since, from time.Time, quiet time.Duration, name st
 			began = from
 		}
 		out.perMinute = float64(u.times) / max(now.Sub(began), time.Second).Minutes()
+		u.perMinute = out.perMinute
 		out.users = []user{u}
 		return out
 	}

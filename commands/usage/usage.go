@@ -106,6 +106,7 @@ func (l *Looker) Look(ctx context.Context, sources []secret.UsageSource, since t
 	})
 	for _, u := range users {
 		all.Users = append(all.Users, u.String())
+		all.Callers = append(all.Callers, issue.Caller{Name: u.name, Says: u.String(), PerMinute: u.perMinute})
 		if u.last.After(all.Since) {
 			all.Since = u.last
 		}
@@ -134,9 +135,10 @@ type sight struct {
 
 // user is somebody who uses the old value.
 type user struct {
-	name  string
-	times int64
-	last  time.Time
+	name      string
+	times     int64
+	perMinute float64
+	last      time.Time
 }
 
 // String is for people: "10.0.0.7 (12 times, last at 19:35:18 UTC)".

@@ -229,9 +229,9 @@ func TestExampleOnAnotherMachine(t *testing.T) {
 		}
 		missing[path[1]]++
 	}
-	// Two services share the env file; three logs and two usages the folder; two places
+	// Two services share the env file; three logs, two usages and two tripwires the folder; two places
 	// the token.
-	want := map[string]int{"/srv/leather-api/.env": 2, "/srv/leather-api/logs": 5, "/etc/rekey/sentry-admin-token": 2}
+	want := map[string]int{"/srv/leather-api/.env": 2, "/srv/leather-api/logs": 7, "/etc/rekey/sentry-admin-token": 2}
 	if d := cmp.Diff(want, missing); d != "" {
 		t.Error(d)
 	}

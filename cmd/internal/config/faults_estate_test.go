@@ -421,6 +421,14 @@ func TestFaultsOfTheEstate(t *testing.T) {
 			},
 		},
 		{
+			"environment called kill",
+			"  lab: {}",
+			"  Kill: {}\n  lab: {}",
+			[]string{
+				`rekey.yaml:23: an environment cannot be called "Kill", which is a word of the commands: give it another name`,
+			},
+		},
+		{
 			"secret called provide",
 			"  OLD_THING:",
 			"  provide:",

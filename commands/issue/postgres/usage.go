@@ -18,6 +18,7 @@ func (i *Issuer) Usage(ctx context.Context, o issue.Order) (issue.Usage, error) 
 	}
 	u := issue.Usage{Users: name(all)}
 	for _, s := range all {
+		u.Callers = append(u.Callers, issue.Caller{Name: s.from, Says: s.String()})
 		if s.last.After(u.Since) {
 			u.Since = s.last
 		}

@@ -122,6 +122,7 @@ func (i *Issuer) judge(o issue.Order, public, called string, r reading) issue.Us
 		Users:     []string{fmt.Sprintf("whatever reports with client key %s; Sentry counts its events and does not tell from where they come", called)},
 		PerMinute: float64(r.count-from.count) / r.at.Sub(from.at).Minutes(),
 	}
+	u.Callers = []issue.Caller{{Says: u.Users[0], PerMinute: u.PerMinute}}
 	if len(m.readings) > 1 {
 		u.Since = m.grown
 	}
