@@ -19,7 +19,15 @@ const (
 	// off or wrapped is still recognised by the blocks it has whole, and so that
 	// nearly all fingerprints have one length and are found in one pass.
 	blockSize = 32
+	// headSize is how much of the beginning of a long random value is fingerprinted by
+	// itself: people and programs write "6b1f0c2d9e8a…", and whoever reads that knows
+	// which value it is. Of fewer than headBits it would be found where nobody wrote it.
+	headSize = 12
+	headBits = 96
 )
+
+// formHead is the name of that form.
+const formHead = "head"
 
 // The roles of a fingerprinted value.
 const (
@@ -30,7 +38,7 @@ const (
 
 // Fingerprints answers what recognises v in outgoing text: as it is, and as hex,
 // base64 (wherever in a larger text), percent-encoded, and escaped for JSON, HTML,
-// shells and env files. Of a URL it is the credentials. A value shorter than
+// shells and env files; of a long random one the first 12 bytes alone, too. Of a URL it is the credentials. A value shorter than
 // MinFingerprint has none.
 //
 // MAC is HMAC-SHA256 under a key derived from key; Roll is 24 bits of a keyed
@@ -49,7 +57,11 @@ func Fingerprints(key Key, name, environment, role string, v Value) []ledger.Fin
 		if n > 0 {
 			part = "part" + strconv.Itoa(n) + "/"
 		}
-		for _, f := range forms(kernel) {
+		ways := forms(kernel)
+		if len(kernel) >= 2*headSize && Strength(NewValue(kernel)) >= headBits {
+			ways = append(ways, form{formHead, kernel[:headSize]})
+		}
+		for _, f := range ways {
 			for i, b := range blocks(f.text) {
 				if seen[b] {
 					continue

@@ -132,7 +132,7 @@ type span struct{ from, to int }
 func (g *Guard) find(b []byte) []span {
 	var spans []span
 	for _, w := range g.index.Load().lengths {
-		spans = g.scan(b, w, spans)
+		g.printer.scan(b, w, func(s span, _ []byte) { spans = append(spans, s) })
 	}
 	for i := range spans {
 		spans[i] = whole(b, spans[i])
@@ -140,12 +140,13 @@ func (g *Guard) find(b []byte) []span {
 	return joined(spans)
 }
 
-// scan slides one window over b and confirms each candidate by its MAC.
-func (g *Guard) scan(b []byte, w *windows, spans []span) []span {
+// scan slides one window over b, confirms each candidate by its MAC, and hands what it
+// finds to found.
+func (p *printer) scan(b []byte, w *windows, found func(s span, mac []byte)) {
 	if len(b) < w.length {
-		return spans
+		return
 	}
-	table := &g.printer.table
+	table := &p.table
 	var h uint64
 	for _, c := range b[:w.length] {
 		h = bits.RotateLeft64(h, 1) ^ table[c]
@@ -153,14 +154,14 @@ func (g *Guard) scan(b []byte, w *windows, spans []span) []span {
 	for to := w.length; ; to++ {
 		if r := short(h); w.maybe[r&0xffff>>6]&(1<<(r&63)) != 0 {
 			if macs := w.macs[r]; macs != nil {
-				mac := g.printer.mac(b[to-w.length : to])
+				mac := p.mac(b[to-w.length : to])
 				if slices.ContainsFunc(macs, func(m []byte) bool { return bytes.Equal(m, mac) }) {
-					spans = append(spans, span{to - w.length, to})
+					found(span{to - w.length, to}, mac)
 				}
 			}
 		}
 		if to == len(b) {
-			return spans
+			return
 		}
 		h = bits.RotateLeft64(h, 1) ^ bits.RotateLeft64(table[b[to-w.length]], w.length) ^ table[b[to]]
 	}

@@ -102,10 +102,13 @@ func TestGuardLeavesTheRestAlone(t *testing.T) {
 	if got, want := g.ScrubString("a "+v+" b "+v+"."), "a [redacted] b [redacted]."; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	in := []byte("nothing to see here " + v[:31] + " " + v[33:])
+	in := []byte("nothing to see here " + v[:11] + " " + v[12:43] + " " + v[44:])
 	out, found := g.Scrub(in)
 	if found != 0 || &out[0] != &in[0] {
-		t.Error("a text without a whole block comes back as it is")
+		t.Error("a text without a whole block, or the beginning, comes back as it is")
+	}
+	if got, want := g.ScrubString("key "+v[:12]+"… of "+v[:8]), "key [redacted]… of "+v[:8]; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 	if got := g.ScrubString("cut off: " + v[:40] + "…"); strings.Contains(got, v[:32]) {
 		t.Error("a value cut off after 40 characters must still be found")
