@@ -108,30 +108,6 @@ func (l *File) Line(offset int64) (string, error) {
 	return string(lineAt(buf[:n], 0, l.sizes.line)), nil
 }
 
-// LineNumbers answers the line number of each offset, which must ascend and lie at
-// line starts. It reads the file up to the last offset, so callers ask only for
-// offsets near the beginning.
-func (l *File) LineNumbers(offsets []int64) ([]int64, error) {
-	numbers := make([]int64, len(offsets))
-	buf := make([]byte, l.sizes.block)
-	var at, seen int64
-	for i, offset := range offsets {
-		for at < offset {
-			n, err := readAt(l.f, buf[:min(int64(len(buf)), offset-at)], at)
-			if err != nil {
-				return nil, fmt.Errorf("reading %s: %w", l.path, err)
-			}
-			if n == 0 {
-				return nil, fmt.Errorf("reading %s: %w", l.path, io.ErrUnexpectedEOF)
-			}
-			seen += int64(bytes.Count(buf[:n], newline))
-			at += int64(n)
-		}
-		numbers[i] = seen + 1
-	}
-	return numbers, nil
-}
-
 var newline = []byte{'\n'}
 
 // readAt is ReadAt for a file that may end early: what is missing is no error.

@@ -84,7 +84,8 @@ type Record struct {
 	Status   int
 	// Guarded is the index in Query.Endpoints that Path belongs to, or -1.
 	Guarded int
-	// Offset is the byte at which the line begins.
+	// Offset is the byte at which the line begins. Sources without bytes number their
+	// records: within a source it is unique and ascends in the order of reading.
 	Offset int64
 	// Line and Name are the line itself and what people call its place, from sources
 	// that cannot be asked for it again; "" from files, which are read at Offset.
@@ -93,11 +94,12 @@ type Record struct {
 
 // Stats says what a reading covered.
 type Stats struct {
-	Size  int64 // of the file when it was opened
+	Size  int64 // of the file when it was opened; 0 where a source has no size
 	Read  int64 // bytes searched
 	Lines int64 // lines searched
 	// Begins and Ends are the first and last timestamps of the file; zero when it
-	// has none.
+	// has none. A source without a beginning or an end of its own, such as a log
+	// server, says how far its answer reaches: the query's window, if that is whole.
 	Begins, Ends time.Time
 	// Ordered reports that lines are in time order as far as samples tell, so that
 	// the window was found by bisection.
@@ -110,6 +112,15 @@ type Stats struct {
 	Disordered bool
 	// Truncated reports that the file became shorter while it was read.
 	Truncated bool
+	// Gaps are what the source itself knows to be missing.
+	Gaps []Gap
+}
+
+// Gap is something of the window that a source could not read.
+type Gap struct {
+	Name string         // which part of the source: "access.log.2.gz"; "" is all of it
+	Why  string         // for people: what was wrong and what to do
+	Left audit.Coverage // how much of the window the source shows all the same
 }
 
 func (q Query) zone() *time.Location {

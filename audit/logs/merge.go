@@ -25,8 +25,9 @@ const (
 
 // Place is where a record was read.
 type Place struct {
-	Source int   // index of the source
-	Offset int64 // byte at which the line begins
+	Source int    // index of the source
+	Offset int64  // Record.Offset
+	Name   string // Record.Name
 }
 
 // Event is one request as all logs together tell it.
@@ -96,7 +97,7 @@ func (m *Merger) Add(source int, r Record) {
 		return
 	}
 	g := &group{
-		Event: Event{Record: r, Places: []Place{{Source: source, Offset: r.Offset}}},
+		Event: Event{Record: r, Places: []Place{{Source: source, Offset: r.Offset, Name: r.Name}}},
 		recs:  []recorder{rec},
 	}
 	m.open = append(m.open, g)
@@ -156,7 +157,7 @@ func (g *group) fits(r Record) bool {
 // join adds what r knows and g does not.
 func (g *group) join(rec recorder, source int, r Record) {
 	g.recs = append(g.recs, rec)
-	g.Places = append(g.Places, Place{Source: source, Offset: r.Offset})
+	g.Places = append(g.Places, Place{Source: source, Offset: r.Offset, Name: r.Name})
 	if r.Kind == audit.InvalidSignature {
 		g.Kind = audit.InvalidSignature
 	}

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,23 +14,32 @@ import (
 
 // holes says what of the window a log that was read does not show, and how much
 // that leaves.
-func (f *open) holes(window audit.Window, s logs.Stats, scanErr error, several bool) ([]audit.Gap, audit.Coverage) {
+func (f *source) holes(window audit.Window, s logs.Stats, scanErr error, several bool) ([]audit.Gap, audit.Coverage) {
 	var gaps []audit.Gap
 	coverage := audit.Whole
 	hole := func(to audit.Coverage, format string, args ...any) {
 		gaps = append(gaps, audit.Gap{Source: f.name, Why: fmt.Sprintf(format, args...)})
 		coverage = min(coverage, to)
 	}
+	file, isFile := f.Source.(*logs.File)
+	still := ""
+	if _, ok := f.Source.(newest); ok {
+		still = "its newest entries were still read; "
+	}
 	switch {
 	case errors.Is(scanErr, context.DeadlineExceeded), errors.Is(scanErr, context.Canceled):
-		hole(audit.Partial, "Time ran out after %s of %s; its newest entries were still read. Ask for a shorter window, or again with more time.", size(s.Read), size(f.Size()))
+		hole(audit.Partial, "Time ran out after %s; %sask for a shorter window, or again with more time.", progress(s), still)
 	case scanErr != nil:
-		hole(audit.Partial, "It could not be read to its end; check the disk and the file.")
+		hole(audit.Partial, "It could not be read to its end; check where it lies, and ask again.")
+	}
+	for _, g := range s.Gaps {
+		gaps = append(gaps, audit.Gap{Source: cmp.Or(g.Name, f.name), Why: g.Why})
+		coverage = min(coverage, g.Left)
 	}
 	if s.Truncated {
 		hole(audit.Partial, "It was truncated while it was read; ask again, and look into its rotated parts.")
 	}
-	if f.Replaced() {
+	if isFile && file.Replaced() {
 		hole(audit.Partial, "It was rotated while it was read; ask again.")
 	}
 	if s.Timeless > 0 {
@@ -50,12 +60,20 @@ func (f *open) holes(window audit.Window, s logs.Stats, scanErr error, several b
 		hole(audit.Unseen, "It ends at %s, before the window begins; either there was no traffic, or it is logged elsewhere by now.", stampText(s.Ends))
 	case f.format == logs.Access && !s.Begins.Before(window.Until):
 		hole(audit.Unseen, "It begins at %s, after the window ends; its rotated parts are needed.", stampText(s.Begins))
-	case s.Begins.After(window.Since) && rotated(f.Path(), window.Since):
+	case s.Begins.After(window.Since) && isFile && rotated(file.Path(), window.Since):
 		hole(audit.Partial, "It begins at %s and its older parts, rotated away, were not read.", stampText(s.Begins))
 	case s.Begins.After(window.Since.Add(quiet)) && f.format == logs.Access:
 		hole(audit.Whole, "It begins at %s, after the window does; what happened before it was begun was not logged in it.", stampText(s.Begins))
 	}
 	return gaps, coverage
+}
+
+// progress is how far a reading came that time ran out on.
+func progress(s logs.Stats) string {
+	if s.Size == 0 {
+		return plural(s.Lines, "line")
+	}
+	return size(s.Read) + " of " + size(s.Size)
 }
 
 // quiet is how long a log in use may be without an entry before its late beginning
@@ -82,8 +100,6 @@ func newCoverage(list []secret.Log) *coverage {
 }
 
 func (c *coverage) any(format logs.Format) bool { return c.configured[format] > 0 }
-
-func (c *coverage) lose(format logs.Format) { c.note(format, audit.Unseen) }
 
 func (c *coverage) note(format logs.Format, seen audit.Coverage) {
 	c.best[format] = max(c.best[format], seen)

@@ -23,34 +23,28 @@ type reading struct {
 	evidence audit.Evidence // coverage only
 }
 
-// open is a log that could be opened.
-type open struct {
-	*logs.File
-	name   string
-	format logs.Format
-	last   int64 // largest offset of a record handed on; -1 before any
-}
-
 // readLogs reads every log in reach, of which the window is the end, joins what they tell of one request, and
 // hands the events to j.
 func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, reach audit.Window, j *judge) reading {
 	var r reading
 	cover := newCoverage(list)
-	var files []*open
+	var files []*source
 	defer func() {
 		for _, f := range files {
-			_ = f.Close()
+			f.close()
 		}
 	}()
 	display := names(list)
 	for n, entry := range list {
-		file, err := logs.Open(entry.Path, logs.Format(entry.Format))
-		if err != nil {
-			r.gaps = append(r.gaps, audit.Gap{Source: display[n], Why: why(err)})
-			cover.lose(logs.Format(entry.Format))
-			continue
+		opened, gaps := i.open(ctx, entry, display[n], reach)
+		files = append(files, opened...)
+		r.gaps = append(r.gaps, gaps...)
+		switch format := logs.Format(entry.Format); {
+		case len(opened) == 0:
+			cover.note(format, audit.Unseen)
+		case len(gaps) > 0:
+			cover.note(format, audit.Partial)
 		}
-		files = append(files, &open{File: file, name: display[n], format: logs.Format(entry.Format), last: -1})
 	}
 	if !cover.any(logs.Access) {
 		r.gaps = append(r.gaps, audit.Gap{Source: "access log", Why: "The catalogue names none for this environment, so an accepted request leaves no trace here; add one."})
@@ -70,7 +64,7 @@ func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, rea
 		if f.format == logs.Access && coverage != audit.Unseen && stats[n].Begins.After(window.Since) && stats[n].Begins.After(r.evidence.AccessSince) {
 			r.evidence.AccessSince = stats[n].Begins
 		}
-		r.read = append(r.read, fmt.Sprintf("%s (%s, %s searched)", f.name, size(f.Size()), plural(stats[n].Lines, "line")))
+		r.read = append(r.read, fmt.Sprintf("%s (%s searched)", f.name, extent(stats[n])))
 	}
 	r.evidence.Access = cover.of(logs.Access)
 	r.evidence.Refusals = cover.of(logs.Security, logs.Django)
@@ -79,13 +73,9 @@ func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, rea
 
 // scan reads all files at once. Where the deadline came first, the newest records,
 // which matter most, are still fetched backwards from the end.
-func (i *Inspector) scan(ctx context.Context, files []*open, q logs.Query, j *judge) ([]logs.Stats, []error) {
-	sources := make([]logs.Source, len(files))
-	for n, f := range files {
-		sources[n] = f
-	}
+func (i *Inspector) scan(ctx context.Context, files []*source, q logs.Query, j *judge) ([]logs.Stats, []error) {
 	merger := logs.NewMerger(j.add)
-	stats, errs := logs.Join(ctx, sources, q, func(source int, r logs.Record) {
+	stats, errs := logs.Join(ctx, sources(files), q, func(source int, r logs.Record) {
 		files[source].last = max(files[source].last, r.Offset)
 		merger.Add(source, r)
 	})
@@ -108,14 +98,15 @@ type tail struct {
 
 // unread fetches the newest records that an ended scan did not reach, in the order
 // they happened.
-func unread(ctx context.Context, files []*open, q logs.Query, errs []error) []tail {
+func unread(ctx context.Context, files []*source, q logs.Query, errs []error) []tail {
 	var tails []tail
 	for n, f := range files {
-		if errs[n] == nil {
+		back, ok := f.Source.(newest)
+		if errs[n] == nil || !ok {
 			continue
 		}
 		// A failure here adds nothing to the gap that errs makes.
-		records, _, _ := f.Last(ctx, q, keep, audit.InvalidSignature, audit.Denied, audit.Used)
+		records, _, _ := back.Last(ctx, q, keep, audit.InvalidSignature, audit.Denied, audit.Used)
 		for _, r := range records {
 			if r.Offset > f.last {
 				tails = append(tails, tail{Record: r, source: n})
@@ -159,6 +150,15 @@ func names(list []secret.Log) []string {
 		names[n] = name
 	}
 	return names
+}
+
+// extent is how much of a source was read, in words: "2.1 MB, 8,112 lines".
+func extent(s logs.Stats) string {
+	lines := plural(s.Lines, "line")
+	if s.Size == 0 {
+		return lines
+	}
+	return size(s.Size) + ", " + lines
 }
 
 func size(n int64) string {

@@ -2,22 +2,17 @@ package inspect
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"rekey/audit"
 	"rekey/audit/logs"
 )
 
-// numberedBelow is how far into a file lines are counted to name them by number;
-// counting there costs a few milliseconds. Further on the byte is named.
-const numberedBelow = 64 << 20
-
 const textRunes = 300
 
-// settle turns the newest events into findings, while the files are still open: it
+// settle turns the newest events into findings, while the sources are still open: it
 // reads their text and names their lines.
-func (j *judge) settle(files []*open) {
+func (j *judge) settle(files []*source) {
 	var kept []logs.Event
 	for _, kind := range []audit.Kind{audit.InvalidSignature, audit.Denied, audit.Used} {
 		list := j.newest[kind]
@@ -34,10 +29,7 @@ func (j *judge) settle(files []*open) {
 			f.Sources = append(f.Sources, where[p])
 		}
 		slices.Sort(f.Sources)
-		// A line that vanished under us is missing its text, not its count.
-		if line, err := files[e.Places[0].Source].Line(e.Places[0].Offset); err == nil {
-			f.Text = audit.Clean(line, textRunes)
-		}
+		f.Text = audit.Clean(text(files, e), textRunes)
 		j.finish = append(j.finish, f)
 	}
 }
@@ -45,26 +37,38 @@ func (j *judge) settle(files []*open) {
 // findings are the settled findings, oldest first.
 func (j *judge) findings() []audit.Finding { return j.finish }
 
-// placeNames names every place of the events as file:line or file@byte.
-func placeNames(files []*open, events []logs.Event) map[logs.Place]string {
+// text is the line of an event's first place.
+func text(files []*source, e logs.Event) string {
+	if e.Line != "" {
+		return e.Line
+	}
+	if f, ok := files[e.Places[0].Source].Source.(quoter); ok {
+		// A line that vanished under us is missing its text, not its count.
+		line, _ := f.Line(e.Places[0].Offset)
+		return line
+	}
+	return ""
+}
+
+// placeNames says what people call every place of the events.
+func placeNames(files []*source, events []logs.Event) map[logs.Place]string {
 	named := map[logs.Place]string{}
-	near := make([][]int64, len(files))
+	ask := make([][]int64, len(files))
 	for _, e := range events {
 		for _, p := range e.Places {
-			named[p] = fmt.Sprintf("%s@%d", files[p.Source].name, p.Offset)
-			if p.Offset < numberedBelow {
-				near[p.Source] = append(near[p.Source], p.Offset)
+			if named[p] = cmp.Or(p.Name, files[p.Source].name); p.Name == "" {
+				ask[p.Source] = append(ask[p.Source], p.Offset)
 			}
 		}
 	}
-	for n, offsets := range near {
-		slices.SortFunc(offsets, cmp.Compare[int64])
-		numbers, err := files[n].LineNumbers(offsets)
-		if err != nil {
-			continue // the bytes are good names, too
+	for n, offsets := range ask {
+		f, ok := files[n].Source.(quoter)
+		if !ok {
+			continue // all it can say is its own name
 		}
-		for k, offset := range offsets {
-			named[logs.Place{Source: n, Offset: offset}] = fmt.Sprintf("%s:%d", files[n].name, numbers[k])
+		slices.Sort(offsets)
+		for k, name := range f.Names(files[n].name, offsets) {
+			named[logs.Place{Source: n, Offset: offsets[k]}] = name
 		}
 	}
 	return named
