@@ -46,7 +46,7 @@ func (b *Bot) clicked(ctx context.Context, e socket.Envelope) {
 	switch action.ID {
 	case render.ActionCancel:
 		answer = commands.Answer{Outcome: commands.Told, Text: "Nothing was started."}
-	case render.ActionConfirm, render.ActionRollback:
+	case render.ActionConfirm, render.ActionRollback, render.ActionKill, render.ActionHold:
 		req, err := render.DecodeButton(action.Value)
 		if err != nil {
 			answer = commands.Answer{Outcome: commands.Unusable, Text: "This button is from another version of rekey; type the command again."}

@@ -23,7 +23,7 @@ const (
 type Respite struct {
 	// Open: the run stands there now.
 	Open bool `json:"open"`
-	// Until is when the old value ends if nobody chooses.
+	// Until is when the old value ends if nobody chooses; zero when the run never stood.
 	Until time.Time `json:"until,omitzero"`
 	// Times is how often it was put off.
 	Times int `json:"times,omitempty"`
@@ -31,37 +31,55 @@ type Respite struct {
 	By string `json:"by,omitempty"`
 	// Kill: By wants it ended now.
 	Kill bool `json:"kill,omitempty"`
-	// Seen is who was seen using it, and how often, at SeenAt: words for people.
+	// Seen is who was seen using it, and how often, at SeenAt: words for people. SeenAt is
+	// zero when somebody has chosen since, who is to be told a fresh measure.
 	Seen   string    `json:"seen,omitempty"`
 	SeenAt time.Time `json:"seen_at,omitzero"`
+	// LastSeen is the last look that saw one of ours use it.
+	LastSeen time.Time `json:"last_seen,omitzero"`
 }
 
-// Memo is h as a run keeps it.
-func (h Respite) Memo() ([]byte, error) {
-	raw, err := json.Marshal(h)
+// Memo is d as a run keeps it.
+func (d Respite) Memo() ([]byte, error) {
+	raw, err := json.Marshal(d)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the decision about the old value: %w", err)
 	}
 	return raw, nil
 }
 
-// ReadRespite answers what a rotation's memo says; the zero Respite where it never stopped.
-func ReadRespite(memo []byte) (h Respite, err error) {
-	if len(memo) == 0 {
-		return h, nil
+// ReadRespite answers what a rotation's memo says; the zero Respite where it never
+// stopped, and where the memo cannot be read: then nothing was decided.
+func ReadRespite(memo []byte) (d Respite) {
+	if json.Unmarshal(memo, &d) != nil {
+		return Respite{}
 	}
-	if err := json.Unmarshal(memo, &h); err != nil {
-		return h, fmt.Errorf("reading the decision about the old value: %w", err)
-	}
-	return h, nil
+	return d
 }
 
 // Held answers the decision that a run stands at now; ok is false when it stands at
-// none, or its memo cannot be read.
-func Held(r ledger.Run) (h Respite, ok bool) {
+// none.
+func Held(r ledger.Run) (d Respite, ok bool) {
 	if r.Kind != ledger.KindRotate || r.State != ledger.Waiting {
 		return Respite{}, false
 	}
-	h, err := ReadRespite(r.Memo)
-	return h, err == nil && h.Open
+	d = ReadRespite(r.Memo)
+	return d, d.Open
+}
+
+// Idle reports that nothing is about to happen to a run: it rests, and for longer than
+// a decision takes.
+func Idle(r ledger.Run, now time.Time) bool {
+	_, held := Held(r)
+	return r.Rests(now) && !held
+}
+
+// Cost says what ending the old value costs, and until when it can be helped: for
+// people, without what to type or click.
+func (d Respite) Cost() string {
+	says := "The old value is still used by " + d.Seen + ". "
+	if d.Times > 0 {
+		says += fmt.Sprintf("%s put its end off (%d of %d). ", NameOf(d.By), d.Times, MaxHolds)
+	}
+	return says + "It ends by itself at " + d.Until.UTC().Format("15:04:05 MST") + "."
 }

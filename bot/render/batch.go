@@ -16,8 +16,9 @@ func batchBoard(s Scene) Message {
 	var p page
 	p.header(batchTitle(s))
 	p.lines("*What went wrong:*", problemLines(s), 2000)
+	choices(&p, s)
 	verdicts(&p, s)
-	p.lines("*What is left to do:*", batchToDo(s), 1800)
+	p.lines("*What is left to do:*", batchToDo(s, true), 1800)
 	if len(p.blocks) > 1 {
 		p.divider()
 	}
@@ -140,15 +141,22 @@ func memberLines(s Scene) []mark {
 
 // memberWords says where a member is, and what a waiting one waits for.
 func memberWords(m Scene) string {
+	if words, held := heldWords(m.Run); held {
+		return words
+	}
 	if st, ok := waitsAt(m); ok && st.Kind != "overlap" && clean(st.Note) != "" {
 		return "waiting. " + clean(st.Note)
 	}
 	return runWords(m.Run)
 }
 
-func batchToDo(s Scene) []mark {
+// batchToDo is what the members leave to do; asked leaves out those that ask by buttons.
+func batchToDo(s Scene, asked bool) []mark {
 	var ms []mark
 	for _, m := range failedFirst(s) {
+		if _, held := commands.Held(m.Run); held && asked {
+			continue
+		}
 		if todo := toDo(m); todo != "" && todo != "nothing." {
 			ms = append(ms, "• *"+text(m.Run.Secret, 80)+"*: "+todo)
 		}
@@ -231,7 +239,7 @@ func batchReply(s Scene) Message {
 	p.section(mention(s.Run.Actor) + "*" + text(batchTitle(s), 300) + "*")
 	p.lines("*What went wrong:*", problemLines(s), 2000)
 	verdicts(&p, s)
-	p.lines("*What is left to do:*", batchToDo(s), 1500)
+	p.lines("*What is left to do:*", batchToDo(s, false), 1500)
 	p.lines("*Not part of it*", otherLines(s), 1000)
 	p.context(footer(s))
 	return p.message(batchHeadline(s))
@@ -275,7 +283,7 @@ func batchEnd(s Scene) string {
 		ms = append(ms, text(m.Run.Secret, 80)+": "+text(verdictSentence(m.Report.Verdict), 600))
 	}
 	list("Was a secret misused?", ms)
-	list("What is left to do", batchToDo(s))
+	list("What is left to do", batchToDo(s, false))
 	return b.String()
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"rekey/audit"
 	"rekey/audit/ledger"
+	"rekey/commands"
 )
 
 // Budgets of the board's parts, in units; together they stay below maxPage.
@@ -30,7 +31,9 @@ func Board(s Scene) Message {
 	if s.Report != nil {
 		verdict(&p, *s.Report)
 	}
-	if todo := toDo(s); todo != "" {
+	if _, held := commands.Held(s.Run); held {
+		choice(&p, s)
+	} else if todo := toDo(s); todo != "" {
 		p.section("*What is left to do:* " + todo)
 	}
 	if len(p.blocks) > 1 {
@@ -71,6 +74,9 @@ func title(r ledger.Run) string {
 
 // titleOf is title, and of a run that waits it says for what.
 func titleOf(s Scene) string {
+	if _, held := commands.Held(s.Run); held {
+		return title(s.Run)
+	}
 	if st, ok := waitsAt(s); ok && st.Kind != "overlap" && clean(st.Note) != "" {
 		r := s.Run
 		r.State = ledger.Running
@@ -132,6 +138,9 @@ func stepLine(s Scene, st ledger.Step, told bool) mark {
 	m := mark("`"+pad(sign+" "+word)+"` ") + text(title, 200)
 	if t := stepTime(st, s.Now); t != "" {
 		m += mark(" (" + t + ")")
+	}
+	if _, held := commands.Held(s.Run); held && !told && st.State == ledger.StepRunning {
+		return m + ": see above"
 	}
 	if (told || st.State != ledger.StepDone) && clean(st.Note) != "" {
 		m += ": " + text(st.Note, 300)

@@ -16,6 +16,8 @@ const (
 	ActionConfirm  = "rekey-confirm"
 	ActionCancel   = "rekey-cancel"
 	ActionRollback = "rekey-rollback"
+	ActionKill     = "rekey-kill"
+	ActionHold     = "rekey-hold"
 )
 
 // ask is what a button carries: names and words of a request, and never a value. Who
@@ -55,7 +57,12 @@ var errButton = errors.New("the button says nothing rekey knows")
 // for the caller.
 func DecodeButton(value string) (commands.Request, error) {
 	var a ask
-	if err := json.Unmarshal([]byte(value), &a); err != nil || a.Verb != commands.Rotate && a.Verb != commands.Rollback {
+	if err := json.Unmarshal([]byte(value), &a); err != nil {
+		return commands.Request{}, errButton
+	}
+	switch a.Verb {
+	case commands.Rotate, commands.Rollback, commands.Kill, commands.Hold:
+	default:
 		return commands.Request{}, errButton
 	}
 	return commands.Request{

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/slack-go/slack"
 
 	"rekey/audit"
 	"rekey/audit/ledger"
@@ -55,6 +56,11 @@ func TestBoard(t *testing.T) {
 		"running":               running(),
 		"rolled-back":           rolledBack(),
 		"waiting":               waiting(),
+		"standing":              standing(t, nil),
+		"standing-put-off":      standing(t, putOff(1)),
+		"standing-last":         standing(t, putOff(3)),
+		"standing-chosen":       chosen(standing(t, nil)),
+		"standing-batch":        both(standing(t, nil), compromised(ledger.Queued)),
 		"succeeded-no-sign":     succeeded(report(audit.NoSign)),
 		"succeeded-refused":     succeeded(report(audit.Refused)),
 		"succeeded-misused":     succeeded(report(audit.Misused)),
@@ -66,6 +72,56 @@ func TestBoard(t *testing.T) {
 			valid(t, m)
 			goldenJSON(t, "board-"+name, m)
 		})
+	}
+}
+
+func chosen(s render.Scene) render.Scene {
+	s.Run.Asked = ledger.WishKill
+	return s
+}
+
+// A board of a run that stands carries the choices, and each button says what the desk
+// will be asked.
+func TestTheChoicesCarryTheirRequest(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		scene render.Scene
+		want  []string
+	}{
+		"first":   {standing(t, nil), []string{"End it now: kill r-7f3a", "10 more minutes (1 of 3): hold r-7f3a"}},
+		"second":  {standing(t, putOff(1)), []string{"End it now: kill r-7f3a", "10 more minutes (2 of 3): hold r-7f3a"}},
+		"no more": {standing(t, putOff(3)), []string{"End it now: kill r-7f3a"}},
+		"chosen":  {chosen(standing(t, nil)), nil},
+		"over":    {running(), nil},
+		"batch": {
+			both(standing(t, nil), compromised(ledger.Queued)),
+			[]string{"End it now: kill r-7f3a", "10 more minutes (1 of 3): hold r-7f3a"},
+		},
+	} {
+		var got []string
+		for _, b := range render.Board(c.scene).Blocks {
+			a, ok := b.(*slack.ActionBlock)
+			if !ok {
+				continue
+			}
+			for _, e := range a.Elements.ElementSet {
+				button := e.(*slack.ButtonBlockElement)
+				if button.ActionID == render.ActionRollback {
+					continue
+				}
+				req, err := render.DecodeButton(button.Value)
+				if err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				if button.ActionID != "rekey-"+string(req.Verb) {
+					t.Errorf("%s: %s asks for %s", name, button.ActionID, req.Verb)
+				}
+				got = append(got, button.Text.Text+": "+string(req.Verb)+" "+req.Run)
+			}
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
 	}
 }
 
@@ -140,6 +196,7 @@ func TestText(t *testing.T) {
 	golden(t, "run.golden.txt", []byte(render.RunText(succeeded(report(audit.CannotTell)))))
 	golden(t, "run-rolled-back.golden.txt", []byte(render.RunText(rolledBack())))
 	golden(t, "incident.golden.md", []byte(render.Markdown(succeeded(report(audit.Misused)))))
+	golden(t, "run-standing.golden.txt", []byte(render.HeldLine(standing(t, putOff(1)))+"\n"+render.RunText(standing(t, putOff(1)))+render.RunLines([]ledger.Run{standing(t, nil).Run}, at(25))))
 	golden(t, "plan.golden.txt", []byte(render.PlanText(plan())))
 }
 

@@ -147,6 +147,16 @@ func anyScene() *rapid.Generator[render.Scene] {
 			Anchor: render.Anchor{Seq: rapid.Int64().Draw(t, "seq")},
 			Now:    moment().Draw(t, "now"),
 		}
+		if rapid.Bool().Draw(t, "stands") {
+			memo, err := commands.Respite{
+				Open: true, Until: moment().Draw(t, "until"), Times: rapid.IntRange(0, commands.MaxHolds).Draw(t, "times"),
+				By: nasty().Draw(t, "by"), Seen: nasty().Draw(t, "seen"),
+			}.Memo()
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Run.Memo = memo
+		}
 		for i := range rapid.SampledFrom([]int{0, 1, 8, 70}).Draw(t, "steps") {
 			s.Steps = append(s.Steps, ledger.Step{
 				Index: i, Key: fmt.Sprint("k", i), Title: nasty().Draw(t, "title"), Note: nasty().Draw(t, "note"), Consumer: nasty().Draw(t, "consumer"),

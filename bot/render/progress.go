@@ -22,6 +22,15 @@ func StepLine(st ledger.Step) string {
 	return line
 }
 
+// HeldLine is what a terminal is told when a run stands and asks; "" when it does not.
+func HeldLine(s Scene) string {
+	st, ok := waitsAt(s)
+	if _, held := commands.Held(s.Run); !held || !ok {
+		return ""
+	}
+	return runMark(ledger.Waiting) + " " + clean(s.Run.Secret) + ": " + clean(st.Note)
+}
+
 // EndText is how a run ended, without the steps a terminal has shown already.
 func EndText(s Scene) string {
 	if s.Run.Kind == ledger.KindBatch {

@@ -2,11 +2,13 @@ package render_test
 
 import (
 	"net/netip"
+	"testing"
 	"time"
 
 	"rekey/audit"
 	"rekey/audit/ledger"
 	"rekey/bot/render"
+	"rekey/commands"
 )
 
 // at is a moment of the incident all scenes play in.
@@ -74,6 +76,42 @@ func succeeded(report *audit.Report) render.Scene {
 func waiting() render.Scene {
 	s := reach(compromised(ledger.Waiting), 6)
 	s.Run.Mode, s.Run.Reason, s.Run.WakeAt = "routine", "quarterly rotation", at(86400)
+	return s
+}
+
+// standing is a run that stops before the end of the old value; d amends the decision.
+func standing(t *testing.T, amend func(*commands.Respite)) render.Scene {
+	t.Helper()
+	s := reach(compromised(ledger.Waiting), 6)
+	d := commands.Respite{
+		Open: true, Until: at(45), LastSeen: at(25), SeenAt: at(25),
+		Seen: "10.0.0.7 (3 times, last at 02:11:24 UTC), 18 times a minute, and by 203.0.113.66 (2 times, last at 02:11:23 UTC), whom the catalogue does not know as a caller",
+	}
+	if amend != nil {
+		amend(&d)
+	}
+	var err error
+	if s.Run.Memo, err = d.Memo(); err != nil {
+		t.Fatal(err)
+	}
+	s.Steps[6].Title, s.Steps[6].State, s.Steps[6].Started = "See who still uses the old value", ledger.StepRunning, at(14)
+	s.Steps[6].Note = d.Cost() + " Type /rotate kill r-7f3a to end it now, or /rotate hold r-7f3a for 10 more minutes."
+	s.Run.WakeAt, s.Now = at(30), at(25)
+	return s
+}
+
+func putOff(times int) func(*commands.Respite) {
+	return func(d *commands.Respite) { d.Times, d.By, d.Until = times, "slack:U0ALICE (alice)", at(645) }
+}
+
+// both is a batch whose members are the scenes.
+func both(members ...render.Scene) render.Scene {
+	s := compromised(ledger.Running)
+	s.Run.ID, s.Run.Kind, s.Run.Secret, s.Steps = "b-7f3a", ledger.KindBatch, "all", nil
+	for i, m := range members {
+		m.Run.Batch, m.Run.Turn = "b-7f3a", i+1
+		s.Members = append(s.Members, m)
+	}
 	return s
 }
 

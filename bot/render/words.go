@@ -69,6 +69,9 @@ func runWords(r ledger.Run) string {
 	case ledger.Running:
 		return "rotating"
 	case ledger.Waiting:
+		if words, ok := heldWords(r); ok {
+			return words
+		}
 		return "new value in use, old value accepted until " + clock(r.WakeAt)
 	case ledger.RollingBack:
 		return "going back to the old value"

@@ -194,7 +194,7 @@ func (e *Engine) step(ctx context.Context, j *journal.Journal, subject rotate.Su
 	case !res.Wait.IsZero():
 		return e.wait(ctx, j, step, res)
 	}
-	memo, err := memoOf(res)
+	memo, news, err := respite(j.Run(), res)
 	if err != nil {
 		return err
 	}
@@ -205,6 +205,9 @@ func (e *Engine) step(ctx context.Context, j *journal.Journal, subject rotate.Su
 		r.WakeAt = time.Time{}
 		keep(r, memo)
 	}}
+	if news != "" {
+		c.Tell = []journal.Notice{{Kind: journal.Thread, Name: news, Subject: step.Key}}
+	}
 	return j.Settle(ctx, step, ledger.StepDone, res.Note, c)
 }
 
@@ -224,10 +227,11 @@ func switched(steps []ledger.Step) (at time.Time) {
 func (e *Engine) wait(ctx context.Context, j *journal.Journal, step ledger.Step, res rotate.Result) error {
 	same := j.Run().State == ledger.Waiting && step.Note == res.Note
 	step.Note = res.Note
-	memo, err := memoOf(res)
+	memo, news, err := respite(j.Run(), res)
 	if err != nil {
 		return err
 	}
+	same = same && news == ""
 	c := journal.Change{
 		Steps: []ledger.Step{step},
 		Amend: func(r *ledger.Run) {
@@ -236,8 +240,8 @@ func (e *Engine) wait(ctx context.Context, j *journal.Journal, step ledger.Step,
 		},
 		Quiet: same,
 	}
-	if _, stood := commands.Held(j.Run()); res.Respite != nil && !stood {
-		c.Tell = []journal.Notice{thread(step)} // somebody has to choose, and soon
+	if news != "" {
+		c.Tell = []journal.Notice{{Kind: journal.Thread, Name: news, Subject: step.Key}}
 	}
 	if !same {
 		c.Entry = ledger.Entry{

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"rekey/audit/ledger"
 	"rekey/commands"
@@ -81,13 +80,7 @@ func (d *Desk) wishCompromised(ctx context.Context, tx ledger.Tx, req commands.R
 	if !now.State.Final() && !escalates(now) {
 		return errMoved
 	}
-	if err := tx.AskRun(ctx, run.ID, ledger.WishCompromised); err != nil {
-		return err
-	}
-	if err := tx.Append(ctx, d.entry(req, run, "escalated")); err != nil {
-		return err
-	}
-	return d.cfg.Queue.EnqueueRun(ctx, tx, run.ID, time.Time{})
+	return d.wish(ctx, tx, run, ledger.WishCompromised, d.entry(req, run, "escalated"))
 }
 
 // active finds the unfinished rotation of what a request names.

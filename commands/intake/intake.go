@@ -76,6 +76,8 @@ func (d *Desk) Take(ctx context.Context, req commands.Request) (commands.Answer,
 		return d.schedule(ctx)
 	case commands.Rollback:
 		return d.rollback(ctx, req)
+	case commands.Kill, commands.Hold:
+		return d.choose(ctx, req)
 	case commands.Rotate:
 		if g, ok := d.group(req.Secret); ok {
 			return d.batch(ctx, req, g)

@@ -20,29 +20,16 @@ const claimant = "intake"
 // rollback asks a run to go back to the old value. One under way meets the wish at its
 // next commit; one that failed and still has the old value is taken up again.
 func (d *Desk) rollback(ctx context.Context, req commands.Request) (commands.Answer, error) {
-	var run ledger.Run
-	var steps []ledger.Step
-	err := d.cfg.Store.View(ctx, func(ctx context.Context, tx ledger.Tx) (err error) {
-		if run, err = tx.Run(ctx, req.Run); err != nil {
-			return err
-		}
-		steps, err = tx.Steps(ctx, run.ID)
-		return err
-	})
-	if errors.Is(err, ledger.ErrNotFound) {
-		return unusable(req, "There is no run of that number; /rotate status lists the newest ones."), nil
-	}
+	run, found, err := d.named(ctx, req)
 	if err != nil {
-		return commands.Answer{}, fmt.Errorf("reading run %s: %w; %w", req.Run, err, ledger.ErrNotStarted)
+		return noRun(req, err)
 	}
 	req.Secret, req.Environment = run.Secret, run.Environment
 	if run.Kind == ledger.KindBatch {
-		return d.rollbackBatch(ctx, req, run)
+		return d.rollbackBatch(ctx, req, run, found)
 	}
-	if why := d.cannotReturn(run, steps); why != "" {
-		return d.once(ctx, req, unusable(req, "Run "+run.ID+" cannot be rolled back: "+why), func(ctx context.Context, tx ledger.Tx) error {
-			return tx.Append(ctx, d.entry(req, run, "refused"))
-		})
+	if why := d.cannotReturn(run, found[0].steps); why != "" {
+		return d.decline(ctx, req, run, "Run "+run.ID+" cannot be rolled back: "+why)
 	}
 	answer := commands.Answer{Outcome: commands.Taken, Verb: req.Verb, Run: run.ID, Text: fmt.Sprintf(
 		"Run %s goes back to the old value of %s in %s.", run.ID, run.Secret, run.Environment)}
@@ -75,54 +62,30 @@ func (d *Desk) turnBack(ctx context.Context, tx ledger.Tx, req commands.Request,
 	if err := d.reopen(ctx, tx, run.ID, ledger.RollingBack); err != nil {
 		return err
 	}
-	if err := tx.AskRun(ctx, run.ID, ledger.WishRollback); err != nil {
-		return err
-	}
-	if err := tx.Append(ctx, d.entry(req, run, "accepted")); err != nil {
-		return err
-	}
-	return d.cfg.Queue.EnqueueRun(ctx, tx, run.ID, time.Time{})
+	return d.wish(ctx, tx, run, ledger.WishRollback, d.entry(req, run, "accepted"))
 }
 
 // rollbackBatch asks every member that can to go back; the last one rotated goes first.
-func (d *Desk) rollbackBatch(ctx context.Context, req commands.Request, whole ledger.Run) (commands.Answer, error) {
-	var members []ledger.Run
-	steps := map[string][]ledger.Step{}
-	err := d.cfg.Store.View(ctx, func(ctx context.Context, tx ledger.Tx) (err error) {
-		if members, err = tx.Runs(ctx, ledger.RunFilter{Batch: whole.ID, Limit: journal.MaxMembers}); err != nil {
-			return err
-		}
-		for _, m := range members {
-			if steps[m.ID], err = tx.Steps(ctx, m.ID); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return commands.Answer{}, fmt.Errorf("reading the members of %s: %w; %w", whole.ID, err, ledger.ErrNotStarted)
-	}
-	slices.SortFunc(members, func(a, b ledger.Run) int { return b.Turn - a.Turn })
+func (d *Desk) rollbackBatch(ctx context.Context, req commands.Request, whole ledger.Run, members []sought) (commands.Answer, error) {
+	slices.Reverse(members)
 	var back []ledger.Run
 	var names, cannot []string
 	for _, m := range members {
-		if why := d.cannotReturn(m, steps[m.ID]); why != "" {
-			cannot = append(cannot, m.Secret+" cannot: "+why)
+		if why := d.cannotReturn(m.run, m.steps); why != "" {
+			cannot = append(cannot, m.run.Secret+" cannot: "+why)
 			continue
 		}
-		back, names = append(back, m), append(names, m.Secret)
+		back, names = append(back, m.run), append(names, m.run.Secret)
 	}
 	if len(back) == 0 {
-		return d.once(ctx, req, unusable(req, "No secret of "+whole.ID+" can be rolled back. "+strings.Join(cannot, " ")), func(ctx context.Context, tx ledger.Tx) error {
-			return tx.Append(ctx, d.entry(req, whole, "refused"))
-		})
+		return d.decline(ctx, req, whole, "No secret of "+whole.ID+" can be rolled back. "+strings.Join(cannot, " "))
 	}
 	answer := commands.Answer{Outcome: commands.Taken, Verb: req.Verb, Run: whole.ID, Text: strings.TrimSpace(fmt.Sprintf(
 		"%s in %s %s back to the old value, one after the other. %s", and(names), whole.Environment, goes(len(names)), strings.Join(cannot, " ")))}
 	if whole.Mode == string(commands.Compromised) {
 		answer.Text += " Mind that the old values are the ones that leaked."
 	}
-	answer, err = d.once(ctx, req, answer, func(ctx context.Context, tx ledger.Tx) error {
+	answer, err := d.once(ctx, req, answer, func(ctx context.Context, tx ledger.Tx) error {
 		for _, m := range back {
 			single := req
 			single.Secret = m.Secret

@@ -10,6 +10,7 @@ import (
 
 	"rekey/audit/ledger"
 	"rekey/audit/ledger/sqlite"
+	"rekey/commands"
 	"rekey/commands/journal"
 )
 
@@ -44,7 +45,11 @@ func (a *App) Carry(ctx context.Context, runID string, seen func(ledger.Run, []l
 			last, moved = run.Version, time.Now()
 			seen(run, steps)
 		}
-		if run.Rests(time.Now()) {
+		idle, err := a.idle(ctx, run)
+		if err != nil {
+			return run, err
+		}
+		if idle {
 			if a.working {
 				err = a.drain(ctx, run)
 			}
@@ -65,6 +70,19 @@ func (a *App) Carry(ctx context.Context, runID string, seen func(ledger.Run, []l
 		case <-tick.C:
 		}
 	}
+}
+
+// idle reports that nothing is about to happen to a run, or to a member of it.
+func (a *App) idle(ctx context.Context, run ledger.Run) (bool, error) {
+	if run.Kind != ledger.KindBatch || !run.Rests(time.Now()) {
+		return commands.Idle(run, time.Now()), nil
+	}
+	var members []ledger.Run
+	err := a.store.View(ctx, func(ctx context.Context, tx ledger.Tx) (err error) {
+		members, err = tx.Runs(ctx, ledger.RunFilter{Batch: run.ID, Limit: journal.MaxMembers})
+		return err
+	})
+	return !slices.ContainsFunc(members, func(m ledger.Run) bool { _, held := commands.Held(m); return held }), err
 }
 
 // begin starts the job engine of an App that can work; Close stops it.
@@ -162,6 +180,9 @@ func (a *App) Untold(ctx context.Context, runID string) (Untold, error) {
 
 // Alone reports that no other rekey works on this database.
 func (a *App) Alone(ctx context.Context) (bool, error) {
+	if a.unlock != nil {
+		return true, nil // we have what only one can have, whatever lease a dead one left
+	}
 	var others []ledger.Replica
 	err := a.store.View(ctx, func(ctx context.Context, tx ledger.Tx) error {
 		var err error

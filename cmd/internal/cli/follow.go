@@ -27,6 +27,11 @@ func (s *session) start(req commands.Request, asJSON bool) error {
 	if err != nil {
 		return err
 	}
+	return s.carried(a, answer, asJSON)
+}
+
+// carried prints what a request was answered, and carries or watches its run.
+func (s *session) carried(a *app.App, answer commands.Answer, asJSON bool) error {
 	if !asJSON {
 		s.say(answer.Text + "\n")
 	}
@@ -71,10 +76,17 @@ func (s *session) follow(a *app.App, id string, asJSON bool) error {
 }
 
 // progress prints each step once, when it has ended; of a batch, each member whenever it
-// is somewhere else.
+// is somewhere else. A run that stands and asks says so at once.
 func (s *session) progress(a *app.App) func(ledger.Run, []ledger.Step) {
 	said := map[int]bool{}
 	members := map[string]string{}
+	asked := map[string]time.Time{}
+	asks := func(scene render.Scene) { // once, and again when its end was put off
+		if d, held := commands.Held(scene.Run); held && !d.Until.Equal(asked[scene.Run.ID]) {
+			asked[scene.Run.ID] = d.Until
+			s.say(render.HeldLine(scene) + "\n")
+		}
+	}
 	return func(run ledger.Run, steps []ledger.Step) {
 		if run.Kind == ledger.KindBatch {
 			scene, err := a.Scene(s.ctx, run.ID)
@@ -82,6 +94,7 @@ func (s *session) progress(a *app.App) func(ledger.Run, []ledger.Step) {
 				return // the next change tells
 			}
 			for _, m := range scene.Members {
+				asks(m)
 				if line := render.MemberLine(m); m.Run.State != ledger.Queued && members[m.Run.ID] != line {
 					members[m.Run.ID] = line
 					s.say(line + "\n")
@@ -89,6 +102,7 @@ func (s *session) progress(a *app.App) func(ledger.Run, []ledger.Step) {
 			}
 			return
 		}
+		asks(render.Scene{Run: run, Steps: steps})
 		for _, st := range steps {
 			ended := st.State == ledger.StepDone || st.State == ledger.StepFailed || st.State == ledger.StepUndone
 			if ended && !said[st.Index] {
@@ -190,7 +204,7 @@ func (c *resumeCmd) Run(s *session) error {
 	}
 	found, worst := false, ExitOK
 	for _, run := range answer.Runs {
-		idle := run.Rests(time.Now())
+		idle := commands.Idle(run, time.Now())
 		if c.ID == "" && idle {
 			continue
 		}

@@ -16,7 +16,7 @@ var slackWords = []struct {
 	{regexp.MustCompile(`(^|[^\w/])/rotate list\b`), "${1}rekey list"},
 	{regexp.MustCompile(`(^|[^\w/])/rotate status\b`), "${1}rekey runs"},
 	{regexp.MustCompile(`(^|[^\w/])/rotate schedule\b`), "${1}rekey schedule"},
-	{regexp.MustCompile(`(^|[^\w/])/rotate rollback\b`), "${1}rekey rollback"},
+	{regexp.MustCompile(`(^|[^\w/])/rotate (rollback|kill|hold)\b`), "${1}rekey ${2}"},
 	{regexp.MustCompile(`(^|[^\w/])/rotate\b`), "${1}rekey rotate"},
 	{regexp.MustCompile(`(^|[^\w/])/audit-secret\b`), "${1}rekey audit-secret"},
 	{regexp.MustCompile(`<#(\w+)>`), "the Slack channel $1"},

@@ -37,7 +37,8 @@ type point struct {
 // takes several calls. rekey's own test events do not count.
 //
 // Sentry counts error events, not applications: one that has had nothing to report is
-// not seen.
+// not seen. And it counts by the hour: in a compromised run, which asks who uses the key
+// since the switch, the first call only sets the mark, and is an *issue.Wait.
 func (i *Issuer) Usage(ctx context.Context, o issue.Order) (issue.Usage, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -74,7 +75,11 @@ func (i *Issuer) Usage(ctx context.Context, o issue.Order) (issue.Usage, error) 
 			count += p.Total
 		}
 	}
-	return i.judge(o, name, old.called(), reading{at: now, count: count}), nil
+	u, first := i.judge(o, name, old.called(), reading{at: now, count: count})
+	if first && o.Compromised {
+		return issue.Usage{}, &issue.Wait{Sentence: "Sentry counts events by the hour, and was read once"}
+	}
+	return u, nil
 }
 
 // since answers from when on an old key's events are counted: the hour before the one
@@ -90,12 +95,13 @@ func (i *Issuer) since(o issue.Order, now time.Time) time.Time {
 	return m.since
 }
 
-func (i *Issuer) judge(o issue.Order, public, called string, r reading) issue.Usage {
+// judge adds a reading and says what all of them tell; first reports that it stands alone.
+func (i *Issuer) judge(o issue.Order, public, called string, r reading) (u issue.Usage, first bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	m := i.meters[o.Run]
 	if m == nil { // Finish forgot it meanwhile
-		return issue.Usage{}
+		return issue.Usage{}, false
 	}
 	for _, own := range i.sent[public] {
 		if !own.at.Before(m.since) {
@@ -103,8 +109,8 @@ func (i *Issuer) judge(o issue.Order, public, called string, r reading) issue.Us
 		}
 	}
 	r.count = max(0, r.count) // statistics come later than events
-	first := len(m.readings) == 0
-	if first && r.count > 0 || !first && r.count > m.readings[len(m.readings)-1].count {
+	first = len(m.readings) == 0
+	if first && r.count > 0 && !o.Compromised || !first && r.count > m.readings[len(m.readings)-1].count {
 		m.grown = r.at
 	}
 	m.readings = append(m.readings, r)
@@ -112,21 +118,21 @@ func (i *Issuer) judge(o issue.Order, public, called string, r reading) issue.Us
 		m.readings = m.readings[1:]
 	}
 	if m.grown.IsZero() || r.at.Sub(m.grown) >= i.cfg.Quiet {
-		return issue.Usage{}
+		return issue.Usage{}, first
 	}
 	from := reading{at: m.since}
-	if base := m.readings[0]; r.at.Sub(base.at) >= time.Minute {
+	if base := m.readings[0]; o.Compromised || r.at.Sub(base.at) >= time.Minute {
 		from = base
 	}
-	u := issue.Usage{
+	u = issue.Usage{
 		Users:     []string{fmt.Sprintf("whatever reports with client key %s; Sentry counts its events and does not tell from where they come", called)},
-		PerMinute: float64(r.count-from.count) / r.at.Sub(from.at).Minutes(),
+		PerMinute: float64(r.count-from.count) / max(r.at.Sub(from.at), time.Second).Minutes(),
 	}
 	u.Callers = []issue.Caller{{Says: u.Users[0], PerMinute: u.PerMinute}}
 	if len(m.readings) > 1 {
 		u.Since = m.grown
 	}
-	return u
+	return u, first
 }
 
 // note keeps that a test event was sent with a key.

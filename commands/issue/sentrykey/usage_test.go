@@ -75,6 +75,31 @@ func TestUsageEndsWhenTheCountStandsStill(t *testing.T) {
 	}
 }
 
+// In a compromised run only what comes after the switch counts, and Sentry's hours do not
+// tell: the first reading is a mark.
+func TestUsageOfACompromisedRunCountsFromTheSwitch(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := &clock{at: time.Now().Truncate(time.Hour).Add(20 * time.Minute)}
+	i := newIssuer(func(cfg *sentrykey.Config) { cfg.Now = c.now })
+	o := started(t, i, w.order("r1"))
+	o.Compromised = true
+	w.sentry.Use(w.old.Public, 240, c.now().Add(-time.Minute))
+	var wait *issue.Wait
+	if u, err := i.Usage(t.Context(), o); !errors.As(err, &wait) || u.Any() {
+		t.Fatalf("at first: %+v, %v; want to be asked for patience", u, err)
+	}
+	c.pass(3 * time.Second)
+	if u := usage(t, i, o); u.Any() {
+		t.Errorf("events of before count: %+v", u)
+	}
+	c.pass(3 * time.Second)
+	w.sentry.Use(w.old.Public, 2, c.now())
+	if u := usage(t, i, o); u.PerMinute < 19.9 || u.PerMinute > 20.1 || !u.Since.Equal(c.now()) {
+		t.Errorf("two events in six seconds: %+v", u)
+	}
+}
+
 func TestOwnTestEventsAreNoUse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
