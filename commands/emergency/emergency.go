@@ -180,7 +180,7 @@ func (e *Engine) step(ctx context.Context, j *journal.Journal, subject rotate.Su
 	if step.Kind == kindAudit {
 		return e.audit(ctx, j, step)
 	}
-	subject.Run, subject.Switched = j.Run(), switched(j.Steps())
+	subject.Run, subject.Switched, subject.Asked = j.Run(), switched(j.Steps()), asked(j.Steps())
 	res, err := e.cfg.Rotator.Do(ctx, subject, step)
 	var fault *rotate.Fault
 	switch {
@@ -215,6 +215,16 @@ func (e *Engine) step(ctx context.Context, j *journal.Journal, subject rotate.Su
 func switched(steps []ledger.Step) (at time.Time) {
 	for _, s := range steps {
 		if s.Stage == rotate.StageSwitch && s.Kind == rotate.KindTest && s.Ended.After(at) {
+			at = s.Ended
+		}
+	}
+	return at
+}
+
+// asked is when the last step ended that asks services which values they accept.
+func asked(steps []ledger.Step) (at time.Time) {
+	for _, s := range steps {
+		if (s.Kind == rotate.KindTest || s.Kind == rotate.KindCheck) && s.Ended.After(at) {
 			at = s.Ended
 		}
 	}

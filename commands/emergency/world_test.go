@@ -60,6 +60,7 @@ type world struct {
 	mu   sync.Mutex
 	now  time.Time
 	look journal.Observer
+	seek func() // called when somebody looks who uses the old value; may be nil
 }
 
 func newWorld(t *testing.T) *world {
@@ -146,7 +147,7 @@ func (w *world) engine() *emergency.Engine {
 	w.t.Helper()
 	rotator, err := rotate.New(rotate.Config{
 		Stores: map[string]store.Store{"dotenv": dotenv.New()}, Guard: w.guard, Key: w.key,
-		Within: w.within, Pause: 10 * time.Millisecond, Now: w.clock,
+		Within: w.within, Pause: 10 * time.Millisecond, Now: w.clock, Checks: w.checks(), Glance: time.Millisecond,
 	})
 	if err != nil {
 		w.t.Fatal(err)

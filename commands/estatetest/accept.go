@@ -30,6 +30,8 @@ func (svc *service) accept(variable string, sign scheme) http.HandlerFunc {
 			svc.logs.django(r, "Forbidden")
 			answer(w, http.StatusForbidden, `{"error":"Invalid signature"}`)
 			return
+		case !signed(sign, body, signature, worker.setting(variable)):
+			svc.logs.previous(r, variable)
 		}
 		answer(w, http.StatusOK, `{"status":"ok"}`)
 	}

@@ -16,6 +16,8 @@ type Extra struct {
 	SentryURL, SentryOrganization, SentryProject string
 	// Overlap of both secrets; 0 means 24 h.
 	Overlap time.Duration
+	// Usage lets rekey see who still uses an old value.
+	Usage bool
 	// Hosts are more addresses of api and web each to be asked, by service: extra URLs
 	// beside the one the estate has, for a consumer of several instances.
 	Hosts map[string][]string
@@ -72,6 +74,9 @@ func (e *Estate) secret(add func(string, ...any), x Extra, name, purpose, impact
 		urls(API, path), body)
 	add("          web:\n            variable: %s\n            role: signs\n            proof:\n              challenge:\n                urls: [%s]",
 		name, urls(Web, proofPath+"?variable="+name))
+	if x.Usage {
+		add("        usage: [{log: %q, pattern: 'verified_with=previous variable=%s client=(?P<who>\\S+)'}]", e.Log("rekey"), name)
+	}
 	add("        endpoints:\n          - {path: %s, method: POST, callers: [%s]}", path, HonestNetwork)
 }
 

@@ -14,12 +14,12 @@ import (
 // logs are the files api writes. Each line is one write to a file opened for
 // appending, so that lines never mix.
 type logs struct {
-	securityFile, djangoFile, accessFile *os.File
+	securityFile, djangoFile, accessFile, rekeyFile *os.File
 }
 
 func openLogs(dir string) (*logs, error) {
 	l := &logs{}
-	for name, f := range map[string]**os.File{"security": &l.securityFile, "django": &l.djangoFile, "access": &l.accessFile} {
+	for name, f := range map[string]**os.File{"security": &l.securityFile, "django": &l.djangoFile, "access": &l.accessFile, "rekey": &l.rekeyFile} {
 		var err error
 		if *f, err = os.OpenFile(filepath.Join(dir, "logs", name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
 			return nil, fmt.Errorf("opening a log: %w", err)
@@ -36,6 +36,12 @@ func asctime() string {
 // security is the application's own line.
 func (l *logs) security(r *http.Request) {
 	fmt.Fprintf(l.securityFile, "WARNING %s views_seo Invalid signature from %s on %s %s\n", asctime(), client(r), r.Method, r.URL.Path)
+}
+
+// previous tells that a request was verified with the old value, as the copy-in helper
+// for Django does.
+func (l *logs) previous(r *http.Request, variable string) {
+	fmt.Fprintf(l.rekeyFile, "INFO %s rekey verified_with=previous variable=%s client=%s\n", asctime(), variable, client(r))
 }
 
 // django is a line of django.request in the verbose format of Django's

@@ -20,6 +20,8 @@ const (
 	HonestNetwork = "10.0.0.0/24"
 	// AttackerAddr signs with the stolen value, straight against api.
 	AttackerAddr = "203.0.113.66"
+	// LeftAddr is a caller of ours, in HonestNetwork, that nobody has told of the new value.
+	LeftAddr = "10.0.0.200"
 	// ProberAddr tries without a signature, and with a made-up one.
 	ProberAddr = "198.51.100.23"
 )
@@ -30,6 +32,7 @@ type TrafficConfig struct {
 	Honest float64
 	Attack float64
 	Probe  float64
+	Left   float64
 	// Stolen is the REVALIDATE_SECRET the attacker has; the zero Value means the one
 	// the estate began with.
 	Stolen secret.Value
@@ -54,7 +57,7 @@ func (c Count) Refusals() int {
 }
 
 // Counts is what all have met with.
-type Counts struct{ Honest, Attacker, Prober Count }
+type Counts struct{ Honest, Attacker, Prober, Left Count }
 
 // Traffic is running traffic.
 type Traffic struct {
@@ -78,12 +81,13 @@ func (e *Estate) StartTraffic(ctx context.Context, cfg TrafficConfig) *Traffic {
 		estate: e, stolen: cfg.Stolen.Reveal(), cancel: cancel,
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: 30 * time.Second}, Timeout: 30 * time.Second},
 	}
-	for _, c := range []*Count{&t.counts.Honest, &t.counts.Attacker, &t.counts.Prober} {
+	for _, c := range []*Count{&t.counts.Honest, &t.counts.Attacker, &t.counts.Prober, &t.counts.Left} {
 		c.Refused = map[int]int{}
 	}
 	t.wg.Go(func() { t.every(ctx, cfg.Honest, t.honest) })
 	t.wg.Go(func() { t.every(ctx, cfg.Attack, t.attack) })
 	t.wg.Go(func() { t.every(ctx, cfg.Probe, t.probe) })
+	t.wg.Go(func() { t.every(ctx, cfg.Left, t.left) })
 	return t
 }
 
@@ -101,7 +105,7 @@ func (t *Traffic) Counts() Counts {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := t.counts
-	for _, k := range []*Count{&c.Honest, &c.Attacker, &c.Prober} {
+	for _, k := range []*Count{&c.Honest, &c.Attacker, &c.Prober, &c.Left} {
 		k.Refused = maps.Clone(k.Refused)
 	}
 	return c
@@ -142,6 +146,13 @@ func (t *Traffic) attack(n int) {
 	body := fmt.Appendf(nil, `{"slugs":["deface-%d"]}`, n)
 	h := http.Header{"X-Forwarded-For": {AttackerAddr}, "User-Agent": {"python-requests/2.31.0"}, "X-Signature": {mac(t.stolen, body)}}
 	t.send(&t.counts.Attacker, t.estate.URL(API)+"/api/revalidate/", body, h)
+}
+
+// left is a job of ours with the value of before in its own settings.
+func (t *Traffic) left(n int) {
+	body := fmt.Appendf(nil, `{"slugs":["nightly-%d"]}`, n)
+	h := http.Header{"X-Forwarded-For": {LeftAddr}, "User-Agent": {"cron"}, "X-Signature": {mac(t.stolen, body)}}
+	t.send(&t.counts.Left, t.estate.URL(API)+"/api/revalidate/", body, h)
 }
 
 // probe knows no value. What it says of itself looks like evidence and is none.

@@ -94,9 +94,10 @@ type Usage struct {
 
 // Caller is one user of a value.
 type Caller struct {
-	Name      string  // as the source has it: an address, a program
-	Says      string  // as in Usage.Users
-	PerMinute float64 // as in Usage
+	Name      string    // as the source has it: an address, a program
+	Says      string    // as in Usage.Users
+	PerMinute float64   // as in Usage
+	Last      time.Time // when it was last seen; zero when unknown
 }
 
 // Any reports that somebody uses it.

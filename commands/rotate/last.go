@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -191,6 +192,10 @@ func (c *callers) tell(s Subject, usage issue.Usage) {
 		return
 	}
 	for _, u := range usage.Callers {
+		if own(s, u) {
+			c.perMinute = max(0, c.perMinute-u.PerMinute)
+			continue
+		}
 		switch ours, told := ours(s, u.Name); {
 		case told && !ours:
 			c.strangers = append(c.strangers, u.Says)
@@ -224,6 +229,16 @@ func ours(s Subject, name string) (known, told bool) {
 		}
 	}
 	return false, told
+}
+
+// own reports that a caller was rekey itself, asking services which values they accept.
+// Others may share its address; they are seen again.
+func own(s Subject, u issue.Caller) bool {
+	addr, err := netip.ParseAddr(u.Name)
+	if err != nil || u.Last.IsZero() || u.Last.After(s.Asked.Truncate(time.Second).Add(time.Second)) {
+		return false
+	}
+	return slices.ContainsFunc(s.Environment.Own, func(p netip.Prefix) bool { return p.Contains(addr.Unmap()) })
 }
 
 // clock is a moment of today for people.

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"rekey/audit/ledger"
+	"rekey/commands"
 	"rekey/commands/secret"
 	"rekey/commands/store"
 )
@@ -161,6 +162,9 @@ func anyEstate(t *rapid.T) Subject {
 	if rapid.Bool().Draw(t, "checklist") {
 		s.Place.Checks = []secret.Check{{Kind: secret.CheckHealth}}
 	}
+	if rapid.Bool().Draw(t, "usage") {
+		s.Place.Usage = []secret.UsageSource{{Log: "rekey.log", Pattern: "old"}}
+	}
 	if rapid.Bool().Draw(t, "sessions") {
 		s.Place.Sessions = &secret.Sessions{End: []string{"end"}, Tidy: []string{"tidy"}}
 	}
@@ -189,7 +193,11 @@ func noMomentRefuses(t *rapid.T) {
 	leakAt := rapid.IntRange(0, 2*len(steps)).Draw(t, "known to be compromised at")
 	m := newModel(s)
 	asked := false
+	holds := rapid.IntRange(0, commands.MaxHolds).Draw(t, "the end of the old value is put off")
 	for i := 0; i < len(steps); i++ {
+		if steps[i].Kind == KindDrain && steps[i].State == ledger.StepPending { // it may stand there for a while
+			steps[i].State = ledger.StepRunning
+		}
 		if i == leakAt && s.Run.Mode == "routine" {
 			s.Run.Mode = "compromised"
 			steps = append(steps, Escalated(s, steps)...)
@@ -214,6 +222,11 @@ func noMomentRefuses(t *rapid.T) {
 			steps = take(steps, Back(s, steps, steps[i], m.serving(t)))
 		} else if err := m.do(steps[i]); err != nil {
 			t.Fatal(err)
+		}
+		if steps[i].Kind == KindDrain && steps[i].State == ledger.StepDone && holds > 0 && s.compromised() {
+			steps[i].State, holds = ledger.StepRunning, holds-1
+			i-- // it was just about to go on, and stands again
+			continue
 		}
 		if err := m.honest(); err != nil {
 			t.Fatalf("after %s of %v: %v", steps[i].Key, keys(steps), err)

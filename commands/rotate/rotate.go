@@ -111,6 +111,8 @@ type Subject struct {
 	// Switched is when the last consumer was proven to run on the new value; zero
 	// before that.
 	Switched time.Time
+	// Asked is when rekey itself last asked services with the old value; zero for never.
+	Asked time.Time
 }
 
 // NewSubject looks up everything a run needs in the catalogue.

@@ -95,8 +95,9 @@ func TestLogTellsWho(t *testing.T) {
 		PerMinute: 1, // 5 in 5 min
 		Since:     ago(70 * time.Second),
 	}
+	last := []time.Duration{90 * time.Second, 70 * time.Second, 80 * time.Second, 4 * time.Minute}
 	for i, name := range []string{"10.0.0.9", "[redacted]", "somebody without a name", "10.0.0.7"} {
-		want.Callers = append(want.Callers, issue.Caller{Name: name, Says: want.Users[i], PerMinute: 0.2})
+		want.Callers = append(want.Callers, issue.Caller{Name: name, Says: want.Users[i], PerMinute: 0.2, Last: ago(last[i])})
 	}
 	want.Callers[0].PerMinute = 0.4
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {

@@ -106,7 +106,7 @@ func (l *Looker) Look(ctx context.Context, sources []secret.UsageSource, since t
 	})
 	for _, u := range users {
 		all.Users = append(all.Users, u.String())
-		all.Callers = append(all.Callers, issue.Caller{Name: u.name, Says: u.String(), PerMinute: u.perMinute})
+		all.Callers = append(all.Callers, issue.Caller{Name: u.name, Says: u.String(), PerMinute: u.perMinute, Last: u.last})
 		if u.last.After(all.Since) {
 			all.Since = u.last
 		}
