@@ -44,6 +44,7 @@ func Choice(run ledger.Run, steps []ledger.Step, wish ledger.Wish, by string, at
 // which it would.
 func noChoice(run ledger.Run, steps []ledger.Step, d commands.Respite, drain int) string {
 	name := run.Secret
+	const early = "it has not come to the end of the old value yet, and stops there by itself where somebody of ours still uses it."
 	switch {
 	case run.Kind != ledger.KindRotate:
 		return "it is no rotation, so it ends no value."
@@ -57,6 +58,8 @@ func noChoice(run ledger.Run, steps []ledger.Step, d commands.Respite, drain int
 		return "it is on its way back to the old value."
 	case run.Mode != string(commands.Compromised):
 		return "it is routine, and ends the old value when its overlap is over and nobody uses it. If it has leaked, type: /rotate " + name + " compromised"
+	case len(steps) == 0:
+		return early
 	case drain < 0:
 		return "nothing tells who still uses the old value, so it does not stop to ask; the old value ends as soon as that is safe."
 	case slices.ContainsFunc(steps[drain+1:], func(s ledger.Step) bool { return s.State != ledger.StepPending }):
@@ -66,7 +69,7 @@ func noChoice(run ledger.Run, steps []ledger.Step, d commands.Respite, drain int
 	case steps[drain].State == ledger.StepDone:
 		return "nobody of ours was seen using the old value, so it ends without asking."
 	}
-	return "it has not come to the end of the old value yet, and stops there by itself where somebody of ours still uses it."
+	return early
 }
 
 // question is what a person reads of a run that stands, with what to type.

@@ -35,6 +35,8 @@ type Config struct {
 	DatabaseURL string
 	// Listen is where Slack listens; "" means a free port on loopback.
 	Listen string
+	// Usage lets the App see who still uses an old value.
+	Usage bool
 	// Estate configures the two services; Dir in it is ignored.
 	Estate estatetest.Config
 }
@@ -103,7 +105,7 @@ access:
 contacts:
   - {name: DevOps, slack: "#devops-alerts", email: devops@example.com}
 `, w.Alerts.ID, w.Alice.ID, w.Bob.ID, me.Username),
-		SentryURL: w.Sentry.URL(), SentryOrganization: w.Sentry.Org, SentryProject: w.Sentry.Project,
+		Usage: w.cfg.Usage, SentryURL: w.Sentry.URL(), SentryOrganization: w.Sentry.Org, SentryProject: w.Sentry.Project,
 	})
 	if err := os.WriteFile(w.CataloguePath(), []byte(catalogue), 0o600); err != nil {
 		return fmt.Errorf("writing the catalogue: %w", err)
