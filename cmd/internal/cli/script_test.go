@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -71,6 +72,8 @@ func play(t *testing.T, dir string, database func(testing.TB) string) {
 		Setup: func(e *testscript.Env) error {
 			cfg := rehearsal.Config{Dir: e.WorkDir, DatabaseURL: database(t)}
 			cfg.Estate.SpreadFrom, cfg.Estate.SpreadTo = 30*time.Millisecond, 150*time.Millisecond
+			_, err := os.Stat(filepath.Join(e.WorkDir, "usage")) // such a script has the file
+			cfg.Usage = err == nil
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			w, err := rehearsal.Build(ctx, cfg)
@@ -108,6 +111,8 @@ func verbs() map[string]func(*testscript.TestScript, bool, []string) {
 		"attack":   attack,
 		"freeport": freePort,
 		"breaks":   breaks,
+		"left":     leftBehind,
+		"number":   number,
 	}
 }
 
