@@ -19,7 +19,7 @@ import (
 // channel is asked what is to become of it, with what it costs; a click puts the end off,
 // another one makes it, and the thread says who chose what and what was measured.
 //
-// Guide: overview/no-downtime, emergency/rotate
+// Guide: emergency/rotate
 func TestACallerThatWasLeftBehindIsAskedAbout(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, databaseURL string) {
