@@ -177,7 +177,8 @@ func (d *drill) untilTold(ctx context.Context) (ledger.Run, error) {
 		var run ledger.Run
 		left := 0
 		err := d.app.Store().View(ctx, func(ctx context.Context, tx ledger.Tx) error {
-			runs, err := tx.Runs(ctx, ledger.RunFilter{Limit: 1})
+			// What keeps watch afterwards goes on for a day.
+			runs, err := tx.Runs(ctx, ledger.RunFilter{Kind: ledger.KindRotate, Limit: 1})
 			if err != nil || len(runs) == 0 {
 				return err
 			}

@@ -83,9 +83,9 @@ func (d *Desk) choice(m sought, wish ledger.Wish, by string, now time.Time) (com
 	case err != nil:
 		return next, err
 	case m.run.Asked == ledger.WishKill:
-		return next, errors.New("somebody has just chosen to end it now.")
+		return next, &rotate.Fault{Sentence: "somebody has just chosen to end it now."}
 	case m.run.Asked == ledger.WishHold && wish == ledger.WishHold:
-		return next, fmt.Errorf("somebody has just put its end off for %s.", minutes(commands.HoldFor))
+		return next, &rotate.Fault{Sentence: fmt.Sprintf("somebody has just put its end off for %d minutes.", int(commands.HoldFor.Minutes()))}
 	}
 	return next, nil
 }
@@ -99,5 +99,3 @@ func promise(run ledger.Run, wish ledger.Wish, next commands.Respite) string {
 	return what + fmt.Sprintf("lives until %s (%d of %d, run %s), or until nobody of ours was seen using it for a minute. Whoever stole it can use it until then, too.",
 		next.Until.UTC().Format("15:04:05 MST"), next.Times, commands.MaxHolds, run.ID)
 }
-
-func minutes(d time.Duration) string { return fmt.Sprintf("%d minutes", int(d.Minutes())) }

@@ -188,10 +188,10 @@ func TestAStandingRun(t *testing.T) {
 		stands bool
 		words  string
 	}{
-		"in its time":             {ours, func(d *commands.Respite, now time.Time) {}, true, "ends by itself at 12:00:20 UTC"},
+		"in its time":             {ours, func(*commands.Respite, time.Time) {}, true, "ends by itself at 12:00:20 UTC"},
 		"nobody chose":            {ours, func(d *commands.Respite, now time.Time) { d.Until = now }, false, "Ended at a cost: it was still used by 10.0.0.7 (9 times), as of 11:59:50 UTC. Nobody chose otherwise until 12:00:00 UTC."},
-		"killed":                  {ours, func(d *commands.Respite, now time.Time) { d.Kill, d.By = true, "cli:root" }, false, "Ended at a cost: it was still used by 10.0.0.7 (9 times), as of 11:59:50 UTC. cli:root chose to end it now."},
-		"nobody uses it any more": {gone, func(d *commands.Respite, now time.Time) {}, false, "Nobody uses the old value any more."},
+		"killed":                  {ours, func(d *commands.Respite, _ time.Time) { d.Kill, d.By = true, "cli:root" }, false, "Ended at a cost: it was still used by 10.0.0.7 (9 times), as of 11:59:50 UTC. cli:root chose to end it now."},
+		"nobody uses it any more": {gone, func(*commands.Respite, time.Time) {}, false, "Nobody uses the old value any more."},
 		"put off, not seen once": {gone, func(d *commands.Respite, now time.Time) {
 			d.Times, d.By, d.Until, d.LastSeen = 1, "slack:U1 (alice)", now.Add(9*time.Minute), now.Add(-50*time.Second)
 		}, true, "alice put its end off (1 of 3)"},
@@ -204,7 +204,7 @@ func TestAStandingRun(t *testing.T) {
 		"put off, and the time is up": {ours, func(d *commands.Respite, now time.Time) {
 			d.Times, d.By, d.Until = 2, "slack:U1 (alice)", now
 		}, false, "The time that alice had asked for (2 of 3) was up at 12:00:00 UTC."},
-		"what tells cannot be read any more": {sighting{err: errors.New("the disk is gone")}, func(d *commands.Respite, now time.Time) {}, true, "10.0.0.7 (9 times)"},
+		"what tells cannot be read any more": {sighting{err: errors.New("the disk is gone")}, func(*commands.Respite, time.Time) {}, true, "10.0.0.7 (9 times)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
