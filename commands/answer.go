@@ -33,6 +33,8 @@ type Answer struct {
 	Steps map[string][]ledger.Step
 	// Plan answers a dry run, in order.
 	Plan []PlanRow
+	// Digest answers Verb Digest.
+	Digest *DailyDigest
 	// Confirm is what the person is asked, with Outcome Asking.
 	Confirm *Confirm
 }
@@ -57,4 +59,7 @@ type SecretRow struct {
 	LastRotated                                        time.Time // zero: unknown
 	NextDue                                            time.Time // zero: as needed
 	Active                                             string    // id of an unfinished run
+	// First is the environment in which a routine rotation has to succeed before one may
+	// start here; "" when one may.
+	First string
 }

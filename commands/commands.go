@@ -53,6 +53,8 @@ const (
 	Hold Verb = "hold"
 	// Schedule tells what is due when.
 	Schedule Verb = "schedule"
+	// Digest tells what the daily message about due secrets would say now.
+	Digest Verb = "digest"
 )
 
 // Mode is how a rotation treats the old value.

@@ -74,6 +74,12 @@ func Topics() []Topic {
 			CLI:     "rekey schedule",
 		},
 		{
+			Usage:   "/rotate digest",
+			Meaning: "Shows what the daily message about due secrets would say now: overdue, due within 14 days, waiting for a person.",
+			Example: "/rotate digest",
+			CLI:     "rekey digest",
+		},
+		{
 			Usage:   "/rotate help",
 			Meaning: "Shows this.",
 			Example: "/rotate help",

@@ -17,7 +17,7 @@ type Parser struct {
 //
 //	/rotate SECRET routine|compromised [in ENV] [dry-run] [confirmed] [reason…]
 //	/rotate rollback|kill|hold RUN [reason…]
-//	/rotate help | list | schedule | status [RUN]
+//	/rotate help | list | schedule | digest | status [RUN]
 //	/audit-secret SECRET [in ENV] [since 24h | since 2026-11-20 | since 2026-11-20T10:00Z]
 //
 // ENV may also be written env=ENV, --env ENV or --env=ENV. "because" begins a reason
@@ -47,6 +47,8 @@ func (p Parser) Parse(command, text string) (Request, error) {
 		return r, nil
 	case "schedule":
 		return Request{Verb: Schedule}, nil
+	case "digest":
+		return Request{Verb: Digest}, nil
 	case "rollback", "undo", "revert":
 		return parseRun(Rollback, "Which run is to go back? /rotate status lists the newest ones.", tokens[1:])
 	case "kill":

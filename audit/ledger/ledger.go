@@ -299,8 +299,8 @@ type Step struct {
 // Delivery is one thing to tell somebody. It is complete when Sent >= Wanted.
 type Delivery struct {
 	ID        string // stable, chosen by who asks: "r-…/board", "r-…/page-trigger"
-	Run       string
-	Kind      string // "board", "thread", "page_trigger", "page_resolve", "reply"
+	Run       string // "" for what belongs to no run
+	Kind      string // "board", "thread", "page_trigger", "page_resolve", "reply", "digest"
 	Subject   string // what of the run to tell: a step's key, "" for all
 	Token     string // stored before the first call, carried by it
 	Ref       string // the vendor's name for what was sent: "C0123/1700000000.000100"

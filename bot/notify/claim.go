@@ -16,9 +16,10 @@ import (
 
 // work is a claimed delivery and the scene it has to tell.
 type work struct {
-	d     ledger.Delivery
-	scene render.Scene
-	board ledger.Delivery // the run's board; zero when it has none
+	d      ledger.Delivery
+	scene  render.Scene
+	digest commands.DailyDigest // instead of a scene, of a digest
+	board  ledger.Delivery      // the run's board; zero when it has none
 	// unsure: an earlier post may have gone through without our learning of it.
 	unsure bool
 	// first: nothing of this delivery was sent before.
@@ -56,6 +57,9 @@ func (n *Notifier) claim(ctx context.Context, id string) (*work, error) {
 		if err := n.load(ctx, tx, got); err != nil {
 			return err
 		}
+		if n.outdated(got) {
+			return n.drop(ctx, tx, got)
+		}
 		if wait, err = n.gate(ctx, tx, got); err != nil {
 			return err
 		} else if wait != nil {
@@ -87,6 +91,9 @@ func pages(kind string) bool { return kind == journal.PageTrigger || kind == jou
 
 // load reads the scene in tx.
 func (n *Notifier) load(ctx context.Context, tx ledger.Tx, w *work) error {
+	if w.d.Kind == journal.Digest {
+		return n.loadDigest(ctx, tx, w)
+	}
 	var err error
 	if w.scene, err = Scene(ctx, tx, w.d.Run, n.cfg.Now()); err != nil {
 		return err

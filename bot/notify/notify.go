@@ -101,6 +101,8 @@ func (n *Notifier) send(ctx context.Context, w *work) error {
 		return n.sendReply(ctx, w)
 	case journal.PageTrigger, journal.PageResolve:
 		return n.sendPage(ctx, w)
+	case journal.Digest:
+		return n.sendDigest(ctx, w)
 	}
 	return Permanent{Class: "unknown kind of delivery"}
 }

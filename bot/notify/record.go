@@ -56,6 +56,9 @@ func (n *Notifier) record(ctx context.Context, w *work) (more bool, err error) {
 // told is the entry of the security log. Of a board the first post and the last
 // edit are acts worth an entry; the edits between are not.
 func told(w *work, d ledger.Delivery, first bool) *ledger.Entry {
+	if d.Kind == journal.Digest {
+		return toldDigest(w, d)
+	}
 	r := w.scene.Run
 	action := "told.slack"
 	if pages(d.Kind) {

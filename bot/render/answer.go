@@ -24,6 +24,11 @@ func Answer(a commands.Answer, now time.Time) Message {
 			ms = append(ms, secretLine(row, now))
 		}
 		p.lines("*What falls due when*", ms, 6500)
+	case a.Digest != nil:
+		digest(&p, *a.Digest, 6500)
+		if a.Digest.Silent() {
+			p.context("The channel is told so on Mondays only.")
+		}
 	case a.Verb == commands.List && len(a.Secrets) > 0:
 		var ms []mark
 		for _, row := range a.Secrets {

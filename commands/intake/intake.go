@@ -74,6 +74,8 @@ func (d *Desk) Take(ctx context.Context, req commands.Request) (commands.Answer,
 		return d.status(ctx, req)
 	case commands.Schedule:
 		return d.schedule(ctx)
+	case commands.Digest:
+		return d.digest(ctx)
 	case commands.Rollback:
 		return d.rollback(ctx, req)
 	case commands.Kill, commands.Hold:

@@ -16,37 +16,42 @@ import (
 // list answers every secret with its dates.
 func (d *Desk) list(ctx context.Context) (commands.Answer, error) {
 	a := commands.Answer{Outcome: commands.Told, Verb: commands.List}
-	err := d.cfg.Store.View(ctx, func(ctx context.Context, tx ledger.Tx) error {
-		a.Secrets = nil
-		for _, s := range d.cfg.Catalogue.Secrets {
-			for _, p := range s.Places {
-				row := commands.SecretRow{
-					Name: s.Name, Environment: p.Environment, Purpose: s.Purpose, Owner: s.Owner,
-					Risk: string(s.Risk), Procedure: string(s.Procedure), LastRotated: s.LastRotated,
-				}
-				runs, err := tx.Runs(ctx, ledger.RunFilter{Secret: s.Name, Environment: p.Environment, Kind: ledger.KindRotate})
-				if err != nil {
-					return err
-				}
-				for _, r := range runs {
-					if !r.State.Final() {
-						row.Active = r.ID
-					}
-					if r.State == ledger.Succeeded && r.EndedAt.After(row.LastRotated) {
-						row.LastRotated = r.EndedAt
-					}
-				}
-				row.NextDue = s.NextDue(row.LastRotated)
-				a.Secrets = append(a.Secrets, row)
-			}
-		}
-		return nil
+	err := d.cfg.Store.View(ctx, func(ctx context.Context, tx ledger.Tx) (err error) {
+		a.Secrets, err = d.rows(ctx, tx)
+		return err
 	})
 	if err != nil {
 		return commands.Answer{}, fmt.Errorf("listing the secrets: %w", err)
 	}
 	a.Text = fmt.Sprintf("%d secrets in the catalogue.", len(d.cfg.Catalogue.Secrets))
 	return a, nil
+}
+
+// rows are all secrets with their dates, in the catalogue's order.
+func (d *Desk) rows(ctx context.Context, tx ledger.Tx) (rows []commands.SecretRow, err error) {
+	for _, s := range d.cfg.Catalogue.Secrets {
+		for _, p := range s.Places {
+			row := commands.SecretRow{
+				Name: s.Name, Environment: p.Environment, Purpose: s.Purpose, Owner: s.Owner,
+				Risk: string(s.Risk), Procedure: string(s.Procedure), LastRotated: s.LastRotated,
+			}
+			runs, err := tx.Runs(ctx, ledger.RunFilter{Secret: s.Name, Environment: p.Environment, Kind: ledger.KindRotate})
+			if err != nil {
+				return nil, err
+			}
+			for _, r := range runs {
+				if !r.State.Final() {
+					row.Active = r.ID
+				}
+				if r.State == ledger.Succeeded && r.EndedAt.After(row.LastRotated) {
+					row.LastRotated = r.EndedAt
+				}
+			}
+			row.NextDue = s.NextDue(row.LastRotated)
+			rows = append(rows, row)
+		}
+	}
+	return rows, nil
 }
 
 // schedule answers every secret in the order in which it wants attention.

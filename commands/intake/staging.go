@@ -21,13 +21,8 @@ func (d *Desk) staging(ctx context.Context, req commands.Request) (refusal strin
 	sec, _ := d.cfg.Catalogue.Secret(req.Secret)
 	env, _ := d.cfg.Catalogue.Environment(req.Environment)
 	var last time.Time
-	err = d.cfg.Store.View(ctx, func(ctx context.Context, tx ledger.Tx) error {
-		runs, err := tx.Runs(ctx, ledger.RunFilter{Secret: sec.Name, Environment: first, Kind: ledger.KindRotate})
-		for _, r := range runs {
-			if r.State == ledger.Succeeded && r.EndedAt.After(last) {
-				last = r.EndedAt
-			}
-		}
+	err = d.cfg.Store.View(ctx, func(ctx context.Context, tx ledger.Tx) (err error) {
+		last, err = succeeded(ctx, tx, sec.Name, first)
 		return err
 	})
 	if err != nil {
@@ -42,6 +37,17 @@ func (d *Desk) staging(ctx context.Context, req commands.Request) (refusal strin
 	}
 	return fmt.Sprintf("%s is rotated in %s first, at most %d days before %s, and %s. Type: /rotate %s routine in %s",
 		sec.Name, first, int(within/(24*time.Hour)), env.Name, when, sec.Name, first), nil
+}
+
+// succeeded is when a secret was last rotated by rekey; zero when it never was.
+func succeeded(ctx context.Context, tx ledger.Tx, name, environment string) (last time.Time, err error) {
+	runs, err := tx.Runs(ctx, ledger.RunFilter{Secret: name, Environment: environment, Kind: ledger.KindRotate})
+	for _, r := range runs {
+		if r.State == ledger.Succeeded && r.EndedAt.After(last) {
+			last = r.EndedAt
+		}
+	}
+	return last, err
 }
 
 // rehearsedIn names the environment that comes before the one a request is about, and

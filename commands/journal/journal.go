@@ -246,6 +246,9 @@ const (
 	Reply       = "reply"        // the end of the run, where it was asked for
 	PageTrigger = "page_trigger" // wake on-call
 	PageResolve = "page_resolve" // the incident is over
+	// Digest is the daily message about due secrets. It belongs to no run: Subject is the
+	// id of the request whose answer is the digest (commands.DailyDigest as JSON).
+	Digest = "digest"
 )
 
 // Report is the Name of the reply that tells the evidence.

@@ -48,6 +48,11 @@ func Tell(ctx context.Context, tx ledger.Tx, q Queue, run ledger.Run, notices []
 	return nil
 }
 
+// Announce asks, inside tx, for the digest that the request of that id holds to be told.
+func Announce(ctx context.Context, tx ledger.Tx, q Queue, request string, now time.Time) error {
+	return tell(ctx, tx, q, ledger.Delivery{ID: request, Kind: Digest, Subject: request, Wanted: 1, CreatedAt: now})
+}
+
 // below reports whether n is about a run's steps, which even a member tells by itself.
 func (n Notice) below() bool { return n.Kind == Thread && n.Name != Report }
 

@@ -66,7 +66,7 @@ func Decide(cat *secret.Catalogue, req commands.Request) Decision {
 		return d
 	}
 	switch req.Verb {
-	case commands.List, commands.Status, commands.Schedule, commands.Rollback, commands.Kill, commands.Hold:
+	case commands.List, commands.Status, commands.Schedule, commands.Digest, commands.Rollback, commands.Kill, commands.Hold:
 		return Decision{Allowed: true, Code: Allowed}
 	case commands.Rotate, commands.Audit:
 		return subject(cat, req)

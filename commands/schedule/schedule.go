@@ -39,9 +39,7 @@ func Overdue(r commands.SecretRow, now time.Time) bool {
 // Open reports whether routine rotations may start by themselves at a moment: inside a
 // window and on no blacked-out day, both in the schedule's zone.
 func Open(s secret.Schedule, at time.Time) bool {
-	if s.Zone != nil {
-		at = at.In(s.Zone)
-	}
+	at = at.In(zone(s))
 	if blackedOut(s, at) {
 		return false
 	}

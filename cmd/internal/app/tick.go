@@ -8,30 +8,39 @@ import (
 	"rekey/commands/schedule"
 )
 
-// tick is how often the schedule is looked at.
-const tick = time.Minute
-
-// keepSchedule starts routine rotations that are due, in the catalogue's windows, until
-// ctx ends. Each replica looks; the request's id, which names the secret and the day,
-// lets the ledger take it from one of them, once a day: what was refused or failed is
-// tried again on the next.
+// keepSchedule posts the daily digest, and starts routine rotations that are due in the
+// catalogue's windows, until ctx ends. Each replica looks, at each full minute; the
+// request's id, which names the digest's day, or the secret and the day, lets the ledger
+// take it from one of them, once a day: a rotation that was refused or failed is tried
+// again on the next.
 func (a *App) keepSchedule(ctx context.Context) {
-	if len(a.cfg.Catalogue.Schedule.Windows) == 0 {
+	s := a.cfg.Catalogue.Schedule
+	if len(s.Windows) == 0 && s.Digest < 0 {
 		return
 	}
-	t := time.NewTicker(tick)
-	defer t.Stop()
 	for {
-		if err := a.StartDue(ctx, time.Now()); err != nil && ctx.Err() == nil {
-			a.log.Warn("starting what is due", "cause", err.Error())
+		if err := a.PostDigest(ctx, time.Now()); err != nil && ctx.Err() == nil {
+			a.log.Warn("posting the daily digest", "cause", err.Error())
 		}
+		if len(s.Windows) > 0 {
+			if err := a.StartDue(ctx, time.Now()); err != nil && ctx.Err() == nil {
+				a.log.Warn("starting what is due", "cause", err.Error())
+			}
+		}
+		now := time.Now()
+		t := time.NewTimer(now.Truncate(time.Minute).Add(time.Minute).Sub(now))
 		select {
 		case <-ctx.Done():
+			t.Stop()
 			return
 		case <-t.C:
 		}
 	}
 }
+
+// PostDigest has the daily digest posted if its time has come at that moment and nobody
+// has done so that day.
+func (a *App) PostDigest(ctx context.Context, now time.Time) error { return a.desk.PostDigest(ctx, now) }
 
 // StartDue starts the rotation that should start by itself at that moment, if any.
 func (a *App) StartDue(ctx context.Context, now time.Time) error {

@@ -35,6 +35,7 @@ type grammar struct {
 	Kill        killCmd     `cmd:"" help:"End the old value now, of a compromised rotation that asks because somebody of ours still uses it."`
 	Hold        holdCmd     `cmd:"" help:"Let that old value live for 10 more minutes, three times at most."`
 	Schedule    scheduleCmd `cmd:"" help:"Show what is overdue and what falls due when; --ics for a calendar."`
+	Digest      digestCmd   `cmd:"" help:"Show what the daily message about due secrets would say now."`
 	Runs        runsCmd     `cmd:"" help:"Show what is under way and what ended lately, or one run."`
 	Resume      resumeCmd   `cmd:"" help:"Carry on what was interrupted, or whose overlap has ended."`
 	Provide     provideCmd  `cmd:"" help:"Bring a run the new value that only a person can get, such as a mail provider's password."`

@@ -17,6 +17,7 @@ var slackWords = []struct {
 	{regexp.MustCompile(`(^|[^\w/])/rotate status\b`), "${1}rekey runs"},
 	{regexp.MustCompile(`(^|[^\w/])/rotate schedule\b`), "${1}rekey schedule"},
 	{regexp.MustCompile(`(^|[^\w/])/rotate (rollback|kill|hold)\b`), "${1}rekey ${2}"},
+	{regexp.MustCompile(`(^|[^\w/])/rotate digest\b`), "${1}rekey digest"},
 	{regexp.MustCompile(`(^|[^\w/])/rotate\b`), "${1}rekey rotate"},
 	{regexp.MustCompile(`(^|[^\w/])/audit-secret\b`), "${1}rekey audit-secret"},
 	{regexp.MustCompile(`<#(\w+)>`), "the Slack channel $1"},

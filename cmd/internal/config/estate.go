@@ -99,7 +99,7 @@ func (d *document) version(top *object) {
 // because a command begins with them or means something by them.
 var reserved = []string{
 	"help", "list", "status", "audit", "rotate", "routine", "compromised",
-	"all", "rollback", "dry-run", "schedule", "provide", "hold", "kill",
+	"all", "rollback", "dry-run", "schedule", "digest", "provide", "hold", "kill",
 }
 
 // name checks a name of the writer's own that stands in commands.
