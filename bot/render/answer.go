@@ -27,7 +27,7 @@ func Answer(a commands.Answer, now time.Time) Message {
 	case a.Digest != nil:
 		digest(&p, *a.Digest, 6500)
 		if a.Digest.Silent() {
-			p.context("The channel is told so on Mondays only.")
+			p.context(toldOnMondays)
 		}
 	case a.Verb == commands.List && len(a.Secrets) > 0:
 		var ms []mark

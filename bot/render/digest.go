@@ -58,6 +58,8 @@ func inOrder(d commands.DailyDigest) mark {
 	return join(append([]mark{m}, blackoutLines(d)...), " ")
 }
 
+const toldOnMondays = "The channel is told so on Mondays only."
+
 type digestPart struct {
 	title mark
 	share int // of the budget, in percent
@@ -143,7 +145,7 @@ func blackoutLines(d commands.DailyDigest) []mark {
 		case b.Now:
 			when = "until " + b.To
 		}
-		m := "⛔ Blackout " + mark(when)
+		m := "⛔ Blackout " + text(when, 60)
 		if clean(b.Why) != "" {
 			m += " (" + text(b.Why, 120) + ")"
 		}
@@ -164,7 +166,10 @@ func digestFooter(d commands.DailyDigest) mark {
 func DigestText(d commands.DailyDigest) string {
 	var b strings.Builder
 	if d.Empty() {
-		fmt.Fprintln(&b, strings.TrimPrefix(unmark(inOrder(d)), "🟢 "))
+		fmt.Fprintln(&b, strings.NewReplacer("🟢 ", "", "⛔ ", "").Replace(unmark(inOrder(d))))
+		if d.Silent() {
+			fmt.Fprintln(&b, toldOnMondays)
+		}
 		return b.String()
 	}
 	fmt.Fprintln(&b, digestTitle(d))
