@@ -78,6 +78,8 @@ func TestParse(t *testing.T) {
 		{"/audit-secret", "help", Request{Verb: Help}},
 		{"/rotate", "list", Request{Verb: List}},
 		{"/rotate", "schedule", Request{Verb: Schedule}},
+		{"/rotate", "Digest, please", Request{Verb: Digest}},
+		{"/rotate", "digest", Request{Verb: Digest}},
 		{"/rotate", "rollback r-1 it broke", Request{Verb: Rollback, Run: "r-1", Reason: "it broke"}},
 		{"/rotate", "rollback `r-1`", Request{Verb: Rollback, Run: "r-1"}},
 		{"/rotate", "kill r-1", Request{Verb: Kill, Run: "r-1"}},

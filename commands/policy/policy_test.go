@@ -58,6 +58,8 @@ func TestDecide(t *testing.T) {
 		{"a reader audits", audit(read, "REVALIDATE_SECRET"), Allowed, true, ""},
 		{"a reader audits what people rotate", audit(read, "DATABASE_URL"), Allowed, true, ""},
 		{"a reader lists", commands.Request{Actor: read, Verb: commands.List}, Allowed, true, ""},
+		{"a reader asks for the digest", commands.Request{Actor: read, Verb: commands.Digest}, Allowed, true, ""},
+		{"a stranger asks for the digest", commands.Request{Actor: stranger, Verb: commands.Digest}, Stranger, false, ""},
 		{"a reader asks for status", commands.Request{Actor: read, Verb: commands.Status}, Allowed, true, ""},
 		{"anybody asks for help", commands.Request{Actor: in(stranger, "CNONE"), Verb: commands.Help}, Allowed, true, ""},
 

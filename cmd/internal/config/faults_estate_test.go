@@ -429,6 +429,14 @@ func TestFaultsOfTheEstate(t *testing.T) {
 			},
 		},
 		{
+			"secret called digest",
+			"  OLD_THING:",
+			"  Digest:",
+			[]string{
+				`rekey.yaml:116: a secret cannot be called "Digest", which is a word of the commands: give it another name`,
+			},
+		},
+		{
 			"secret called provide",
 			"  OLD_THING:",
 			"  provide:",
