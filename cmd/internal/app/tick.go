@@ -40,7 +40,9 @@ func (a *App) keepSchedule(ctx context.Context) {
 
 // PostDigest has the daily digest posted if its time has come at that moment and nobody
 // has done so that day.
-func (a *App) PostDigest(ctx context.Context, now time.Time) error { return a.desk.PostDigest(ctx, now) }
+func (a *App) PostDigest(ctx context.Context, now time.Time) error {
+	return a.desk.PostDigest(ctx, now)
+}
 
 // StartDue starts the rotation that should start by itself at that moment, if any.
 func (a *App) StartDue(ctx context.Context, now time.Time) error {

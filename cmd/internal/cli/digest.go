@@ -21,8 +21,24 @@ func (c *digestCmd) Run(s *session) error {
 		return err
 	}
 	if c.JSON {
-		return writeJSON(s.Out, answer.Digest)
+		return writeJSON(s.Out, digestJSON(*answer.Digest))
 	}
 	s.say(render.DigestText(*answer.Digest))
 	return nil
+}
+
+// digestJSON is the digest as machines get it, with commands that a terminal takes.
+func digestJSON(d commands.DailyDigest) commands.DailyDigest {
+	for _, rows := range [][]commands.DigestRow{d.Overdue, d.Due} {
+		for i := range rows {
+			rows[i].Command = words(rows[i].Command)
+		}
+	}
+	for i := range d.Waiting {
+		d.Waiting[i].Says = words(d.Waiting[i].Says)
+	}
+	if d.Next != nil {
+		d.Next.Command = words(d.Next.Command)
+	}
+	return d
 }

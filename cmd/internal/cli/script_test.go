@@ -211,12 +211,12 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-// edit FILE OLD NEW: replaces a text in a file, which must be there.
+// edit FILE OLD NEW: replaces a text in a file, which must be there. \n in NEW begins a line.
 func edit(ts *testscript.TestScript, _ bool, args []string) {
 	name := ts.MkAbs(args[0])
 	before, err := os.ReadFile(name)
 	ts.Check(err)
-	after := strings.ReplaceAll(string(before), args[1], args[2])
+	after := strings.ReplaceAll(string(before), args[1], strings.ReplaceAll(args[2], `\n`, "\n"))
 	if after == string(before) {
 		ts.Fatalf("%s does not hold %q", args[0], args[1])
 	}

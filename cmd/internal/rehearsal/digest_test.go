@@ -112,6 +112,9 @@ func TestTheDigestIsPostedOnceADay(t *testing.T) {
 		if err := s.app.PostDigest(t.Context(), time.Now()); err != nil {
 			t.Error(err)
 		}
+		if a := s.typed(s.Bob, "/rotate digest"); !strings.Contains(a.Text, "2 overdue") || !strings.Contains(a.Text, "/rotate ANALYTICS_SECRET routine") {
+			t.Errorf("/rotate digest answers %s", a.Text)
+		}
 		s.stop()
 		s.mustHaveOneDigest(w, id)
 	})
