@@ -31,8 +31,9 @@ type Answer struct {
 	// Runs and Steps answer Verb Status, newest run first.
 	Runs  []ledger.Run
 	Steps map[string][]ledger.Step
-	// Plan answers a dry run, in order.
-	Plan []PlanRow
+	// Plan answers a dry run, in order; Others are the secrets of a group that it leaves out.
+	Plan   []PlanRow
+	Others []Other
 	// Digest answers Verb Digest.
 	Digest *DailyDigest
 	// Confirm is what the person is asked, with Outcome Asking.

@@ -160,6 +160,7 @@ func (d *Desk) planBatch(ctx context.Context, req commands.Request, g secret.Gro
 		req.Mode, g.Name, m.env.Name, len(a.Plan), secrets(len(m.members)))
 	if len(m.others) > 0 {
 		a.Text += " Besides: " + list(m.others)
+		a.Others = m.others
 	}
 	return a, nil
 }

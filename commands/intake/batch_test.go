@@ -106,11 +106,13 @@ func TestARoutineBatchStartsWithWhatCostsLeast(t *testing.T) {
 	if m := w.members(a.Run); len(m) != 2 || m[0].Secret != "ANALYTICS_SECRET" || w.run(a.Run).Paged {
 		t.Errorf("the members are %+v", m)
 	}
-	other := newWorld(t)
-	other.cat.Groups = w.cat.Groups
-	a = other.take(group("e1", "Web", commands.Routine))
-	if m := other.members(a.Run); len(m) != 2 || m[0].Secret != "REVALIDATE_SECRET" {
-		t.Errorf("a named group keeps its order, got %+v", m)
+	for mode, first := range map[commands.Mode]string{commands.Routine: "ANALYTICS_SECRET", commands.Compromised: "REVALIDATE_SECRET"} {
+		other := newWorld(t)
+		other.cat.Groups = w.cat.Groups
+		a = other.take(group("e1", "Web", mode))
+		if m := other.members(a.Run); len(m) != 2 || m[0].Secret != first {
+			t.Errorf("%s: a named group goes by risk as well, got %+v", mode, m)
+		}
 	}
 }
 

@@ -19,10 +19,11 @@ func (c *Catalogue) Group(name string) (Group, bool) {
 }
 
 // Turns are the secrets of a group that exist in an environment, in the order in which
-// they are rotated together. A named group keeps the order its owner wrote. All goes by
-// risk: the worst first when the secrets have leaked, because that is what an attacker
-// reaches for; the least first in a routine, because that is where a mistake costs
-// least. Either way a secret comes behind those it names in After.
+// they are rotated together. That is by risk: the worst first when the secrets have
+// leaked, because that is what an attacker reaches for; the least first in a routine,
+// because that is where a mistake costs least. Of equal risk they keep the order in
+// which the group, or the file, names them. Either way a secret comes behind those it
+// names in After.
 func (c *Catalogue) Turns(g Group, environment string, leaked bool) []Secret {
 	var list []Secret
 	for _, name := range g.Secrets {
@@ -33,14 +34,12 @@ func (c *Catalogue) Turns(g Group, environment string, leaked bool) []Secret {
 			list = append(list, s)
 		}
 	}
-	if g.Name == All {
-		slices.SortStableFunc(list, func(a, b Secret) int {
-			if leaked {
-				a, b = b, a
-			}
-			return cmp.Compare(a.Risk.rank(), b.Risk.rank())
-		})
-	}
+	slices.SortStableFunc(list, func(a, b Secret) int {
+		if leaked {
+			a, b = b, a
+		}
+		return cmp.Compare(a.Risk.rank(), b.Risk.rank())
+	})
 	return behind(list)
 }
 

@@ -31,8 +31,8 @@ func TestTurns(t *testing.T) {
 	}{
 		{"all", true, []string{"KEY", "URL", "TOP", "UNRATED", "MID", "LOW"}},
 		{"ALL", false, []string{"LOW", "KEY", "MID", "URL", "TOP", "UNRATED"}},
-		{"Web", true, []string{"MID", "LOW", "KEY", "URL"}},
-		{"web", false, []string{"MID", "LOW", "KEY", "URL"}},
+		{"Web", true, []string{"KEY", "URL", "MID", "LOW"}},
+		{"web", false, []string{"LOW", "KEY", "MID", "URL"}},
 	} {
 		g, ok := cat.Group(test.group)
 		if !ok {

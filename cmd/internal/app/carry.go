@@ -72,17 +72,25 @@ func (a *App) Carry(ctx context.Context, runID string, seen func(ledger.Run, []l
 	}
 }
 
-// idle reports that nothing is about to happen to a run, or to a member of it.
+// idle reports that nothing is about to happen to a run. A batch follows its members a
+// moment later: one that waits is not idle while a member is asked for something or
+// stands for a decision, nor when all of them have ended.
 func (a *App) idle(ctx context.Context, run ledger.Run) (bool, error) {
-	if run.Kind != ledger.KindBatch || !run.Rests(time.Now()) {
-		return commands.Idle(run, time.Now()), nil
+	now := time.Now()
+	if run.Kind != ledger.KindBatch || run.State.Final() || !run.Rests(now) {
+		return commands.Idle(run, now), nil
 	}
-	var members []ledger.Run
-	err := a.store.View(ctx, func(ctx context.Context, tx ledger.Tx) (err error) {
-		members, err = tx.Runs(ctx, ledger.RunFilter{Batch: run.ID, Limit: journal.MaxMembers})
+	waiting, working := false, false
+	err := a.store.View(ctx, func(ctx context.Context, tx ledger.Tx) error {
+		members, err := tx.Runs(ctx, ledger.RunFilter{Batch: run.ID, Limit: journal.MaxMembers})
+		waiting, working = false, false
+		for _, m := range members {
+			waiting = waiting || !m.State.Final()
+			working = working || !commands.Idle(m, now)
+		}
 		return err
 	})
-	return !slices.ContainsFunc(members, func(m ledger.Run) bool { _, held := commands.Held(m); return held }), err
+	return waiting && !working, err
 }
 
 // begin starts the job engine of an App that can work; Close stops it.

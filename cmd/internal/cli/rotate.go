@@ -44,6 +44,9 @@ func (s *session) plan(req commands.Request, asJSON bool) error {
 		return err
 	}
 	if asJSON {
+		for _, o := range answer.Others { // who reads the plan must not take it for whole
+			s.complain("not in this plan: " + o.Secret + " " + o.Says)
+		}
 		return writeJSON(s.Out, planJSON(answer.Plan))
 	}
 	s.say(render.PlanText(answer))

@@ -106,6 +106,7 @@ func verbs() map[string]func(*testscript.TestScript, bool, []string) {
 		"slack":    slack,
 		"retired":  retired,
 		"edit":     edit,
+		"number":   number,
 		"sql":      tamper,
 		"until":    until,
 		"attack":   attack,
@@ -209,6 +210,16 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 		err := ts.Exec(args[1], args[2:]...)
 		return err == nil && strings.Contains(ts.ReadFile("stdout"), args[0]) != neg
 	})
+}
+
+// number PREFIX VARIABLE: keeps the number of the first run of that kind that the last
+// output names.
+func number(ts *testscript.TestScript, _ bool, args []string) {
+	id := regexp.MustCompile(regexp.QuoteMeta(args[0]) + `[0-9]{8}-[0-9]{6}-[0-9a-z]+`).FindString(ts.ReadFile("stdout") + ts.ReadFile("stderr"))
+	if id == "" {
+		ts.Fatalf("no number of a run begins with %s", args[0])
+	}
+	ts.Setenv(args[1], id)
 }
 
 // edit FILE OLD NEW: replaces a text in a file, which must be there. \n in NEW begins a line.
