@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"time"
 
@@ -42,6 +43,9 @@ func openStores(ctx context.Context, cat *secret.Catalogue) (map[string]store.St
 	}
 	return stores, nil
 }
+
+// Stores are the places of values that the catalogue names, and that of env files, by name.
+func (a *App) Stores() map[string]store.Store { return maps.Clone(a.stores) }
 
 // Issuers answers who makes the values of each procedure valid. within bounds how long
 // one that cannot be asked is asked again; 0 takes each issuer's own time. Their own connections

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -17,18 +19,17 @@ import (
 	"rekey/commands"
 	"rekey/commands/secret"
 	"rekey/commands/store"
-	"rekey/commands/store/dotenv"
 )
 
 type provideCmd struct {
 	ID        string `arg:"" name:"run" help:"The run that waits for a value."`
 	File      string `help:"Take the value from a file that only you can read." placeholder:"PATH" xor:"source"`
-	FromStore string `name:"from-store" help:"Take it from a variable of an env file: /etc/new.env#EMAIL_HOST_PASSWORD." placeholder:"LOCATION#KEY" xor:"source"`
+	FromStore string `name:"from-store" help:"Take it from a variable of an env file: /etc/new.env#EMAIL_HOST_PASSWORD. Or from a key in a store of the catalogue: vault:app/mail#PASSWORD; without #KEY the whole AWS secret." placeholder:"[STORE:]LOCATION[#KEY]" xor:"source"`
 }
 
 // Help says where the value comes from, and why it is no argument.
 func (c *provideCmd) Help() string {
-	return "Asks for the value without showing it, or reads standard input, a file or an env file. The value is tried before anything is changed. It is never an argument: the shell's history and the list of processes keep those."
+	return "Asks for the value without showing it, or reads standard input, a file, an env file or a store of the catalogue. The value is tried before anything is changed. It is never an argument: the shell's history and the list of processes keep those."
 }
 
 const (
@@ -56,7 +57,7 @@ func (c *provideCmd) Run(s *session) error {
 		return err
 	}
 	run := answer.Runs[0]
-	v, err := c.value(s, run.Secret+" in "+run.Environment)
+	v, err := c.value(s, a.Stores(), run.Secret+" in "+run.Environment)
 	if err != nil {
 		return err
 	}
@@ -83,13 +84,13 @@ func (c *provideCmd) Run(s *session) error {
 }
 
 // value reads the new value from where the person says it is.
-func (c *provideCmd) value(s *session, what string) (secret.Value, error) {
+func (c *provideCmd) value(s *session, stores map[string]store.Store, what string) (secret.Value, error) {
 	var text string
 	var err error
 	switch {
 	case c.FromStore != "":
 		var v secret.Value
-		if v, err = fromStore(s.ctx, c.FromStore); err == nil {
+		if v, err = fromStore(s.ctx, stores, c.FromStore); err == nil {
 			text = v.Reveal()
 		}
 	case c.File != "":
@@ -165,20 +166,53 @@ func bounded(r io.Reader, name string) (string, error) {
 	return string(text), nil
 }
 
-// fromStore reads LOCATION#KEY: a variable of an env file.
-func fromStore(ctx context.Context, text string) (secret.Value, error) {
-	location, key, _ := strings.Cut(text, "#")
-	if location == "" || key == "" {
+// fromStore reads [STORE:]LOCATION[#KEY]: a variable of an env file, or a key of a
+// secret in one of the catalogue's stores.
+func fromStore(ctx context.Context, stores map[string]store.Store, text string) (secret.Value, error) {
+	name, rest, err := storeOf(stores, text)
+	if err != nil {
+		return secret.Value{}, err
+	}
+	location, key, _ := strings.Cut(rest, "#")
+	if location == "" || key == "" && (name == secret.Dotenv || strings.HasSuffix(rest, "#")) {
 		return secret.Value{}, &failure{
-			code: ExitUsage, text: "a value in an env file is written LOCATION#KEY; nothing was changed.",
+			code: ExitUsage, text: "where a value is kept is written LOCATION#KEY for an env file and STORE:LOCATION#KEY for a store; nothing was changed.",
 			hint: "rekey provide RUN --from-store /etc/new.env#EMAIL_HOST_PASSWORD",
 		}
 	}
-	state, err := dotenv.New().Read(ctx, store.Ref{Location: location, Variable: key})
-	if err != nil && ctx.Err() == nil {
+	ctx, cancel := context.WithTimeout(ctx, provideWithin)
+	defer cancel()
+	state, err := stores[name].Read(ctx, store.Ref{Location: location, Variable: key})
+	switch {
+	case errors.Is(context.Cause(ctx), context.Canceled):
+		return secret.Value{}, context.Cause(ctx)
+	case err != nil:
 		return secret.Value{}, unfit(sentence(err.Error()))
 	}
-	return state.Current, err
+	return state.Current, nil
+}
+
+// storeOf answers the store that a reference names, and the rest of it. A path may hold a
+// colon, so what stands before one is a store only where it could be a name.
+func storeOf(stores map[string]store.Store, text string) (name, rest string, err error) {
+	name, rest, found := strings.Cut(text, ":")
+	if !found || name == "" || strings.ContainsAny(name, "/#") {
+		return secret.Dotenv, text, nil
+	}
+	if _, known := stores[name]; known {
+		return name, rest, nil
+	}
+	if _, err := os.Lstat(strings.SplitN(text, "#", 2)[0]); err == nil {
+		return secret.Dotenv, text, nil
+	}
+	shown := "that name" // it may be a value
+	if len(name) <= longestEcho && secret.MaskTokens(name) == name {
+		shown = "the name " + name
+	}
+	return "", "", &failure{
+		code: ExitUsage, text: fmt.Sprintf("there is no store of %s; the catalogue has %s. Nothing was changed.", shown, strings.Join(slices.Sorted(maps.Keys(stores)), ", ")),
+		hint: "rekey provide RUN --from-store ./FILE#KEY for an env file whose name has a colon",
+	}
 }
 
 // mayBeTyped reports whether kong's complaint is about something that may be the value.
