@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"rekey/commands/estatetest"
 	"rekey/commands/issue/smtp/smtptest"
 	"rekey/commands/secret"
+	"rekey/commands/store/vault/vaulttest"
 )
 
 // mailStage is a stage on which api sends mail, with a password of a provider's.
@@ -197,10 +199,19 @@ func TestAPersonBringsAMailPassword(t *testing.T) {
 	}
 }
 
-// The value comes from a file, from an env file, or from a terminal that shows nothing.
+// The value comes from a file, from an env file, from a store of the catalogue, or from a
+// terminal that shows nothing.
 func TestTheWaysAValueComes(t *testing.T) {
 	t.Parallel()
 	s := newMailStage(t)
+	bank := vaulttest.New()
+	t.Cleanup(bank.Close)
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("hvs.reader-of-the-test"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	bank.Grant("hvs.reader-of-the-test", "", vaulttest.Policy{"secret/data/app/mail": {"read"}})
+	s.write(s.CataloguePath(), fmt.Sprintf("stores:\n  bank: {kind: vault-kv, address: %q, token: {file: %q}}\n", bank.URL, token))
 	run := s.waiting("routine")
 	s.must(s.piped("", "provide", "r-20261123-001429-abc123"), cli.ExitRefused, "There is no run of that number")
 	wrong := "wrong-" + rand.Text()
@@ -214,6 +225,11 @@ func TestTheWaysAValueComes(t *testing.T) {
 		}
 		s.must(s.piped(wrong, "provide", run, flag, name), cli.ExitRefused, "The value does not work")
 	}
+	if status, _ := bank.Do(http.MethodPut, "secret/data/app/mail", map[string]any{"data": map[string]any{"PASSWORD": wrong}}); status != http.StatusOK {
+		t.Fatalf("preparing Vault: %d", status)
+	}
+	s.must(s.piped(wrong, "provide", run, "--from-store", "bank:app/mail#PASSWORD"), cli.ExitRefused, "The value does not work")
+	s.must(s.piped(wrong, "provide", run, "--from-store", "bank:app/mail#OTHER"), cli.ExitRefused, "OTHER")
 
 	fresh := s.made()
 	term := cli.NewTerminal(t)
