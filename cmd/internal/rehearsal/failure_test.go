@@ -11,6 +11,7 @@ import (
 	"rekey/cmd/internal/app"
 	"rekey/cmd/internal/rehearsal"
 	"rekey/commands/estatetest"
+	"rekey/commands/journal"
 )
 
 // impatient lets checks give up soon, for tests in which they must.
@@ -175,6 +176,32 @@ func TestARoutineRotationCanTurnIntoAnEmergency(t *testing.T) {
 			t.Error("the evidence was not read")
 		}
 	})
+}
+
+// Typing compromised in the middle of a step is answered before that step is over, and
+// the same run then ends the old value.
+func TestAnEmergencyIsTakenWhileARoutineRotationPublishes(t *testing.T) {
+	t.Parallel()
+	s := world(t, rehearsal.Config{})
+	answered := make(chan string, 1)
+	s.raise(s.at("publish/set/api", journal.Acted, func() { // the step stands still until this returns
+		answered <- s.Alice.Types(t, s.Alerts, "/rotate REVALIDATE_SECRET compromised it was in a screenshot").Text
+	}))
+	s.asks("/rotate REVALIDATE_SECRET routine quarterly")
+	select {
+	case text := <-answered:
+		if !strings.Contains(text, "goes on as a compromised one") {
+			t.Errorf("answered: %s", text)
+		}
+	case <-time.After(patience):
+		t.Fatal("nothing was answered while the step was under way")
+	}
+	run := s.ends(s.app)
+	mustEnd(t, run, ledger.Succeeded)
+	if run.Mode != "compromised" || len(s.runs(s.app)) != 1 {
+		t.Errorf("%d runs, the newest %s", len(s.runs(s.app)), run.Mode)
+	}
+	s.mustServeOnOneNewValue("REVALIDATE_SECRET")
 }
 
 // The accepting service dies when it is told to reload: the way back cannot be
