@@ -113,7 +113,6 @@ func verbs() map[string]func(*testscript.TestScript, bool, []string) {
 		"freeport": freePort,
 		"breaks":   breaks,
 		"left":     leftBehind,
-		"number":   number,
 	}
 }
 

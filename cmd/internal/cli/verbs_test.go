@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"regexp"
 	"strings"
 	"time"
 
@@ -98,15 +97,6 @@ func leftBehind(ts *testscript.TestScript, _ bool, _ []string) {
 	traffic := world(ts).Estate.StartTraffic(context.Background(), estatetest.TrafficConfig{Left: 4})
 	ts.Defer(func() { traffic.Stop() })
 	wait(ts, "the job gets in", func() bool { return traffic.Counts().Left.Accepted > 2 })
-}
-
-// number: the first number of a run in the last output is $RUN from now on.
-func number(ts *testscript.TestScript, _ bool, _ []string) {
-	n := regexp.MustCompile(`\br-\d{8}-\d{6}-\w+`).FindString(ts.ReadFile("stdout"))
-	if n == "" {
-		ts.Fatalf("the output holds no number of a run")
-	}
-	ts.Setenv("RUN", n)
 }
 
 // freeport: a rekey started after this serves its health where no other process does.
