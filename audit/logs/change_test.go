@@ -45,26 +45,6 @@ func TestTruncatedWhileRead(t *testing.T) {
 	}
 }
 
-// A log that is rotated while it is read is read to its end under its new name.
-func TestRotatedWhileRead(t *testing.T) {
-	t.Parallel()
-	l := openData(t, t.TempDir(), denials(1000), Access, nil)
-	defer func() { _ = l.Close() }()
-	if l.Replaced() {
-		t.Error("replaced before it was")
-	}
-	if err := os.Rename(l.Path(), l.Path()+".1"); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(l.Path(), []byte("new\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	got, _, err := scanAll(l, Query{})
-	if err != nil || len(got) != 1000 || !l.Replaced() {
-		t.Errorf("%d records, replaced %t, error %v; want 1000, true, none", len(got), l.Replaced(), err)
-	}
-}
-
 // A line of many megabytes costs no more memory than any other and hides nothing
 // that follows it.
 func TestEndlessLine(t *testing.T) {

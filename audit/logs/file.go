@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -25,14 +26,18 @@ const (
 // log that was just wiped looks the same.
 var ErrEmpty = errors.New("the file is empty")
 
-// File is an open log. It keeps reading the file it opened even when that is
+// File is an open file of a log. It keeps reading the file it opened even when that is
 // renamed away. It is safe for concurrent use.
 type File struct {
 	path   string
 	format Format
-	f      *os.File
-	info   os.FileInfo
+	f      io.ReaderAt
+	size   int64
 	sizes  sizes
+	file   *os.File // nil where f is no file
+	// head is how the file began when it was opened, which tells a file that was
+	// truncated and grew again from one that only grew.
+	head []byte
 }
 
 // sizes are the constants above, so that tests can meet every edge with small files.
@@ -41,38 +46,86 @@ type sizes struct {
 	whole                     int64
 }
 
-// Open opens the log at path. A file that is missing, unreadable or not regular is
-// an error of package os; an empty one is ErrEmpty.
+// Open opens the file at path, alone; OpenSet opens what was rotated away of it, too. A
+// file that is missing or unreadable is an error of package os, one that is no file is
+// ErrIrregular, an empty one is ErrEmpty.
 func Open(path string, format Format) (*File, error) {
+	if err := known(format); err != nil {
+		return nil, fmt.Errorf("opening log: %w", err)
+	}
+	f, info, err := openRegular(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening log: %w", err)
+	}
+	l := newFile(path, format, f, info.Size())
+	if err := l.begin(); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("opening log: %w", err)
+	}
+	return l, nil
+}
+
+// known refuses a format there is none of.
+func known(format Format) error {
 	switch format {
 	case Security, Django, Access:
-	default:
-		return nil, fmt.Errorf("opening log: unknown format %q", format)
+		return nil
 	}
-	// Looking before opening keeps a named pipe from blocking the audit for ever.
+	return fmt.Errorf("unknown format %q", format)
+}
+
+// ErrIrregular reports a pipe, a folder or a device in the place of a log.
+var ErrIrregular = errors.New("it is not a regular file")
+
+// openRegular opens a file for reading, and nothing but a file: looking before opening
+// keeps devices from noticing, and not blocking keeps a pipe that is put there in
+// between from holding up the audit for ever.
+func openRegular(path string) (*os.File, os.FileInfo, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("opening log: %w", err)
+		return nil, nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("opening log: %s is not a regular file", path)
+		return nil, nil, fmt.Errorf("%s: %w", path, ErrIrregular)
 	}
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, fmt.Errorf("opening log: %w", err)
+		return nil, nil, err
 	}
-	if info, err = f.Stat(); err != nil {
+	if info, err = f.Stat(); err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s: %w", path, ErrIrregular)
+	}
+	if err != nil {
 		_ = f.Close()
-		return nil, fmt.Errorf("opening log: %w", err)
+		return nil, nil, err
 	}
-	if info.Size() == 0 {
-		_ = f.Close()
-		return nil, fmt.Errorf("opening log: %w", ErrEmpty)
+	return f, info, nil
+}
+
+func newFile(path string, format Format, f *os.File, size int64) *File {
+	return &File{path: path, format: format, f: f, file: f, size: size, sizes: usual}
+}
+
+// usual are the sizes for reading files.
+var usual = sizes{block: blockSize, line: maxLine, tail: 64 << 10, budget: 64 << 20, whole: wholeBelow}
+
+// headSize is how much of a file's beginning is remembered.
+const headSize = 4 << 10
+
+// begin remembers how the file begins. A file without a byte is ErrEmpty.
+func (l *File) begin() error {
+	head := make([]byte, headSize)
+	n, err := readAt(l.f, head, 0)
+	switch {
+	case err != nil:
+		return err
+	case n == 0:
+		return ErrEmpty
+	case l.size == 0:
+		return fmt.Errorf("%w: it has content but no size, as the files below /proc", ErrIrregular)
 	}
-	return &File{
-		path: path, format: format, f: f, info: info,
-		sizes: sizes{block: blockSize, line: maxLine, tail: 64 << 10, budget: 64 << 20, whole: wholeBelow},
-	}, nil
+	l.head = head[:min(int64(n), l.size)]
+	return nil
 }
 
 // Path is the path the file was opened by.
@@ -80,22 +133,24 @@ func (l *File) Path() string { return l.path }
 
 // Size is the file's size in bytes when it was opened; what was appended later is
 // not read.
-func (l *File) Size() int64 { return l.info.Size() }
+func (l *File) Size() int64 { return l.size }
 
 // Close closes the file.
-func (l *File) Close() error { return l.f.Close() }
+func (l *File) Close() error { return l.file.Close() }
 
-// Replaced reports whether the path now leads to another file than the one that was
-// opened, as after a log rotation.
-func (l *File) Replaced() bool {
-	info, err := os.Stat(l.path)
-	return err != nil || !os.SameFile(info, l.info)
-}
-
-// shrunk reports whether the file lost bytes since it was opened.
+// shrunk reports whether the file lost what it held when it was opened: it is shorter,
+// or it begins otherwise.
 func (l *File) shrunk() bool {
-	info, err := l.f.Stat()
-	return err == nil && info.Size() < l.info.Size()
+	if l.file == nil {
+		return false
+	}
+	info, err := l.file.Stat()
+	if err == nil && info.Size() < l.size {
+		return true
+	}
+	head := make([]byte, len(l.head))
+	n, err := readAt(l.f, head, 0)
+	return err == nil && !bytes.Equal(head[:n], l.head)
 }
 
 // Line is the text of the line that begins at offset, as much as is looked at.

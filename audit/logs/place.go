@@ -10,9 +10,9 @@ import (
 // counting there costs a few milliseconds. Further on the byte is named.
 const numberedBelow = 64 << 20
 
-// Names are what people call the lines that begin at offsets, which must ascend, in a
+// names are what people call the lines that begin at offsets, which must ascend, in a
 // file they call name: "access.log:812", or "access.log@4294967296" far into a large one.
-func (l *File) Names(name string, offsets []int64) []string {
+func (l *File) names(name string, offsets []int64) []string {
 	names := make([]string, len(offsets))
 	near := 0
 	for i, offset := range offsets {
@@ -47,10 +47,13 @@ func (l *File) LineNumbers(offsets []int64) ([]int64, error) {
 			if n == 0 {
 				return nil, fmt.Errorf("reading %s: %w", l.path, io.ErrUnexpectedEOF)
 			}
-			seen += int64(bytes.Count(buf[:n], newline))
+			seen += count(buf[:n])
 			at += int64(n)
 		}
 		numbers[i] = seen + 1
 	}
 	return numbers, nil
 }
+
+// count is how many lines end in data.
+func count(data []byte) int64 { return int64(bytes.Count(data, newline)) }

@@ -188,7 +188,7 @@ func TestLogsThatAreNoEvidence(t *testing.T) {
 		"none named":   {func(s *site) { s.in.Environment.Logs = nil }, "names no logs"},
 		"missing":      {func(s *site) { s.remove("security.log") }, "security.log does not exist"},
 		"a folder":     {func(s *site) { s.remove("django.log"); s.mkdir("django.log") }, "django.log could not be opened"},
-		"packed":       {func(s *site) { appendTo(s.t, s.file("access.log.1.gz"), "packed") }, "rotated away is packed"},
+		"packed":       {func(s *site) { appendTo(s.t, s.file("access.log.1.xz"), "\xfd7zXZ\x00 and so on") }, "access.log.1.xz: It is compressed with xz"},
 		"no more used": {func(s *site) { s.remove("access.log"); s.access(-time.Minute, enemy, "GET /", 200, "x") }, "no access log has a line since"},
 		"emptied":      {func(s *site) { s.remove("access.log"); s.empty("access.log") }, "no access log has a line since"},
 		"no times":     {func(s *site) { s.remove("security.log"); appendTo(s.t, s.file("security.log"), "hello") }, "no line of security.log has a time"},

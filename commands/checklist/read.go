@@ -1,14 +1,13 @@
 package checklist
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
+	"strings"
 	"time"
 
 	"rekey/audit"
@@ -30,17 +29,17 @@ func (l *logLook) read(ctx context.Context, window audit.Window, add func(logs.E
 			o.close()
 		}
 	}()
+	q := logs.Query{Window: window, Zone: l.checklist.deps.Zone}
+	for _, e := range l.in.Place.Endpoints {
+		q.Endpoints = append(q.Endpoints, logs.Endpoint{Path: e.Path, Method: e.Method})
+	}
 	for _, entry := range l.in.Environment.Logs {
-		o, err := openLog(entry, window.Since)
+		o, err := openLog(ctx, entry, q)
 		if err != nil {
 			problems = append(problems, trouble(filepath.Base(entry.Path), err))
 			continue
 		}
 		opened, sources = append(opened, o), append(sources, o)
-	}
-	q := logs.Query{Window: window, Zone: l.checklist.deps.Zone}
-	for _, e := range l.in.Place.Endpoints {
-		q.Endpoints = append(q.Endpoints, logs.Endpoint{Path: e.Path, Method: e.Method})
 	}
 	merger := logs.NewMerger(add)
 	stats, errs := logs.Join(ctx, sources, q, merger.Add)
@@ -63,90 +62,65 @@ func (l *logLook) read(ctx context.Context, window audit.Window, add func(logs.E
 	return problems
 }
 
-// log is one log with the parts of it that were rotated away, read as one: two lines by
-// one program are two requests, whichever part they stand in.
+// log is one log, with what was rotated away of it.
 type log struct {
-	name   string
-	format logs.Format
-	parts  []*logs.File // oldest first
-	mtime  time.Time
+	*logs.Set // nil for an empty log: nothing was refused, or nothing is logged, which read tells by the other logs
+	name      string
+	format    logs.Format
 }
 
-// errPacked: a part of a log was packed away.
-var errPacked = errors.New("packed")
-
-// openLog opens the log and what was rotated away since the window began. An empty file
-// is a log without parts: nothing was refused, or nothing is logged, which read tells by
-// the other logs.
-func openLog(entry secret.Log, since time.Time) (_ *log, err error) {
+func openLog(ctx context.Context, entry secret.Log, q logs.Query) (*log, error) {
 	o := &log{name: filepath.Base(entry.Path), format: logs.Format(entry.Format)}
-	defer func() {
-		if err != nil {
-			o.close()
-		}
-	}()
-	paths, err := rotated(entry.Path, since)
-	if err != nil {
+	set, err := logs.OpenSet(ctx, logs.SetConfig{Path: entry.Path, Format: o.format, Query: q})
+	if err != nil && !errors.Is(err, logs.ErrEmpty) {
 		return nil, err
 	}
-	for _, path := range append(paths, entry.Path) {
-		f, err := logs.Open(path, o.format)
-		if errors.Is(err, logs.ErrEmpty) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		o.parts = append(o.parts, f)
-		if info, err := os.Stat(path); err == nil && info.ModTime().After(o.mtime) {
-			o.mtime = info.ModTime()
-		}
-	}
+	o.Set = set
 	return o, nil
 }
 
 func (o *log) close() {
-	for _, f := range o.parts {
-		_ = f.Close() // it was only read
+	if o.Set != nil {
+		_ = o.Close() // it was only read
 	}
 }
 
-// Scan reads the parts one after the other.
+// Scan reads nothing from an empty log.
 func (o *log) Scan(ctx context.Context, q logs.Query, yield func(logs.Record) error) (logs.Stats, error) {
-	var all logs.Stats
-	for _, f := range o.parts {
-		s, err := f.Scan(ctx, q, yield)
-		if s.Ends.After(all.Ends) {
-			all.Ends = s.Ends
-		}
-		if all.Begins.IsZero() {
-			all.Begins = s.Begins
-		}
-		all.Size += s.Size
-		all.Timeless += s.Timeless
-		all.Truncated = all.Truncated || s.Truncated || f.Replaced() && f == o.parts[len(o.parts)-1]
-		if err != nil {
-			return all, err
-		}
+	if o.Set == nil {
+		return logs.Stats{}, nil
 	}
-	return all, nil
+	return o.Set.Scan(ctx, q, yield)
+}
+
+// written is when something was last written to the log.
+func (o *log) written() time.Time {
+	if o.Set == nil {
+		return time.Time{}
+	}
+	return o.Written()
 }
 
 // doubt says what makes a log that was read no evidence; "" for nothing.
 func (o *log) doubt(s logs.Stats, err error, since time.Time) string {
+	for _, g := range s.Gaps {
+		if g.Left < audit.Whole {
+			return fmt.Sprintf("%s: %s", cmp.Or(g.Name, o.name), strings.TrimSuffix(g.Why, "."))
+		}
+	}
 	switch {
 	case err != nil:
 		return fmt.Sprintf("%s could not be read to its end", o.name)
 	case s.Truncated:
-		return fmt.Sprintf("%s was rotated while it was read", o.name)
+		return fmt.Sprintf("%s was truncated while it was read", o.name)
 	case s.Timeless > 0:
 		return fmt.Sprintf("%s in %s carry no time; give its formatter one", plural(int(s.Timeless), "refusal"), o.name)
-	case o.mtime.Before(since): // nothing was written to it in the window
+	case o.written().Before(since): // nothing was written to it in the window
 	case s.Ends.IsZero():
 		return fmt.Sprintf("no line of %s has a time that rekey can read", o.name)
-	case o.format != logs.Access && o.mtime.Sub(s.Ends).Abs() > drift: // an access log names its zone
+	case o.format != logs.Access && o.written().Sub(s.Ends).Abs() > drift: // an access log names its zone
 		return fmt.Sprintf("%s was last written at %s UTC, but its last line says %s; its time zone is not the one rekey is set to",
-			o.name, o.mtime.UTC().Format(time.TimeOnly), s.Ends.UTC().Format(time.TimeOnly))
+			o.name, o.written().UTC().Format(time.TimeOnly), s.Ends.UTC().Format(time.TimeOnly))
 	}
 	return ""
 }
@@ -154,57 +128,10 @@ func (o *log) doubt(s logs.Stats, err error, since time.Time) string {
 // trouble says in plain words why a log could not be opened.
 func trouble(name string, err error) string {
 	switch {
-	case errors.Is(err, errPacked):
-		return fmt.Sprintf("a part of %s that was rotated away is packed; keep one unpacked (logrotate's delaycompress)", name)
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Sprintf("%s does not exist; check its path in the catalogue", name)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Sprintf("rekey may not read %s", name)
 	}
 	return fmt.Sprintf("%s could not be opened", name)
-}
-
-// part is what logrotate and its relatives put behind the name of a log.
-var part = regexp.MustCompile(`^[.-][0-9][0-9T:._-]*(\.(?:gz|xz|zst|bz2))?$`)
-
-// rotated lists the parts of the log at path that were written to since, oldest first;
-// errPacked when one of them cannot be read as it is.
-func rotated(path string, since time.Time) ([]string, error) {
-	entries, err := os.ReadDir(filepath.Dir(path))
-	if err != nil {
-		return nil, err
-	}
-	type found struct {
-		path string
-		at   time.Time
-	}
-	var parts []found
-	for _, e := range entries {
-		base := filepath.Base(path)
-		if len(e.Name()) <= len(base) || e.Name()[:len(base)] != base {
-			continue
-		}
-		named := part.FindStringSubmatch(e.Name()[len(base):])
-		if named == nil {
-			continue
-		}
-		info, err := e.Info()
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			continue
-		case err != nil:
-			return nil, err
-		case !info.Mode().IsRegular() || info.Size() == 0 || info.ModTime().Before(since):
-			continue
-		case named[1] != "":
-			return nil, errPacked
-		}
-		parts = append(parts, found{filepath.Join(filepath.Dir(path), e.Name()), info.ModTime()})
-	}
-	slices.SortFunc(parts, func(a, b found) int { return a.at.Compare(b.at) })
-	var paths []string
-	for _, p := range parts {
-		paths = append(paths, p.path)
-	}
-	return paths, nil
 }

@@ -21,7 +21,6 @@ func (f *source) holes(window audit.Window, s logs.Stats, scanErr error, several
 		gaps = append(gaps, audit.Gap{Source: f.name, Why: fmt.Sprintf(format, args...)})
 		coverage = min(coverage, to)
 	}
-	file, isFile := f.Source.(*logs.File)
 	still := ""
 	if _, ok := f.Source.(newest); ok {
 		still = "its newest entries were still read; "
@@ -37,10 +36,7 @@ func (f *source) holes(window audit.Window, s logs.Stats, scanErr error, several
 		coverage = min(coverage, g.Left)
 	}
 	if s.Truncated {
-		hole(audit.Partial, "It was truncated while it was read; ask again, and look into its rotated parts.")
-	}
-	if isFile && file.Replaced() {
-		hole(audit.Partial, "It was rotated while it was read; ask again.")
+		hole(audit.Partial, "It was truncated again and again while it was read; ask again, or have it renamed instead of copied when it is rotated.")
 	}
 	if s.Timeless > 0 {
 		hole(audit.Partial, "%s carry no time and could not be placed in the window; give its formatter a time.", plural(s.Timeless, "line"))
@@ -59,10 +55,8 @@ func (f *source) holes(window audit.Window, s logs.Stats, scanErr error, several
 	case f.format == logs.Access && s.Ends.Before(window.Since):
 		hole(audit.Unseen, "It ends at %s, before the window begins; either there was no traffic, or it is logged elsewhere by now.", stampText(s.Ends))
 	case f.format == logs.Access && !s.Begins.Before(window.Until):
-		hole(audit.Unseen, "It begins at %s, after the window ends; its rotated parts are needed.", stampText(s.Begins))
-	case s.Begins.After(window.Since) && isFile && rotated(file.Path(), window.Since):
-		hole(audit.Partial, "It begins at %s and its older parts, rotated away, were not read.", stampText(s.Begins))
-	case s.Begins.After(window.Since.Add(quiet)) && f.format == logs.Access:
+		hole(audit.Unseen, "It begins at %s, after the window ends; older parts of it are needed.", stampText(s.Begins))
+	case s.Begins.After(window.Since.Add(quiet)) && f.format == logs.Access && len(s.Gaps) == 0:
 		hole(audit.Whole, "It begins at %s, after the window does; what happened before it was begun was not logged in it.", stampText(s.Begins))
 	}
 	return gaps, coverage

@@ -83,6 +83,10 @@ func New(cfg Config) (*Inspector, error) {
 // keep is how many findings of each kind a report holds.
 const keep = 100
 
+// attempts is how often the logs are read where one was truncated under the reading: by
+// then a copy of it lies beside it, and nothing else tells which lines were read.
+const attempts = 3
+
 // Audit reads the evidence and reaches a verdict. An error means that the request
 // itself is wrong; missing evidence never is one. When ctx ends, what was not read
 // becomes a gap and the report says what was found until then.
@@ -110,8 +114,14 @@ func (i *Inspector) Audit(ctx context.Context, req Request) (audit.Report, error
 	}
 	go func() { issues <- i.askSentry(ctx, env.Sentry, window) }()
 
-	j := newJudge(env, place, window, req.Died)
-	read := i.readLogs(ctx, env.Logs, window, reach, j)
+	var j *judge
+	var read reading
+	for range attempts {
+		j = newJudge(env, place, window, req.Died)
+		if read = i.readLogs(ctx, env.Logs, window, reach, j); !read.moved || ctx.Err() != nil {
+			break
+		}
+	}
 	asked := <-issues
 
 	report := audit.Report{

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,6 +20,7 @@ type reading struct {
 	read     []string
 	gaps     []audit.Gap
 	evidence audit.Evidence // coverage only
+	moved    bool           // a log was truncated under the reading
 }
 
 // readLogs reads every log in reach, of which the window is the end, joins what they tell of one request, and
@@ -34,9 +34,13 @@ func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, rea
 			f.close()
 		}
 	}()
+	q := logs.Query{Window: reach, Zone: i.cfg.Zone, Workers: i.cfg.Workers}
+	for _, e := range j.endpoints {
+		q.Endpoints = append(q.Endpoints, logs.Endpoint{Path: e.Path, Method: e.Method})
+	}
 	display := names(list)
 	for n, entry := range list {
-		opened, gaps := i.open(ctx, entry, display[n], reach)
+		opened, gaps := i.open(ctx, entry, display[n], q)
 		files = append(files, opened...)
 		r.gaps = append(r.gaps, gaps...)
 		switch format := logs.Format(entry.Format); {
@@ -50,14 +54,11 @@ func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, rea
 		r.gaps = append(r.gaps, audit.Gap{Source: "access log", Why: "The catalogue names none for this environment, so an accepted request leaves no trace here; add one."})
 	}
 
-	q := logs.Query{Window: reach, Zone: i.cfg.Zone, Workers: i.cfg.Workers}
-	for _, e := range j.endpoints {
-		q.Endpoints = append(q.Endpoints, logs.Endpoint{Path: e.Path, Method: e.Method})
-	}
 	stats, errs := i.scan(ctx, files, q, j)
 	j.settle(files)
 
 	for n, f := range files {
+		r.moved = r.moved || stats[n].Truncated
 		gaps, coverage := f.holes(window, stats[n], errs[n], len(files) > 1)
 		r.gaps = append(r.gaps, gaps...)
 		cover.note(f.format, coverage)
@@ -126,8 +127,10 @@ func why(err error) string {
 		return "The file does not exist; check the path in the catalogue."
 	case errors.Is(err, fs.ErrPermission):
 		return "rekey may not read the file; let its user read it."
+	case errors.Is(err, logs.ErrIrregular):
+		return "It is a pipe, a folder or a device; the catalogue must name a regular file."
 	}
-	return "The file could not be opened; it must be a regular file rekey may read."
+	return "The file could not be opened; check the disk, and that rekey may read it."
 }
 
 // names are the shortest endings of the paths that tell them apart.
@@ -171,22 +174,4 @@ func size(n int64) string {
 		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
 	}
 	return plural(n, "byte")
-}
-
-// rotated reports whether older parts of the log at path lie beside it ("access.log.1",
-// "access.log-20261122.gz") that were written to inside the window.
-func rotated(path string, since time.Time) bool {
-	entries, err := os.ReadDir(filepath.Dir(path))
-	if err != nil {
-		return false
-	}
-	base := filepath.Base(path)
-	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
-		rest, ok := strings.CutPrefix(e.Name(), base)
-		if !ok || rest == "" || rest[0] != '.' && rest[0] != '-' {
-			return false
-		}
-		info, err := e.Info()
-		return err == nil && info.Mode().IsRegular() && info.Size() > 0 && !info.ModTime().Before(since)
-	})
 }

@@ -67,7 +67,7 @@ func placeNames(files []*source, events []logs.Event) map[logs.Place]string {
 			continue // all it can say is its own name
 		}
 		slices.Sort(offsets)
-		for k, name := range f.Names(files[n].name, offsets) {
+		for k, name := range f.Names(offsets) {
 			named[logs.Place{Source: n, Offset: offsets[k]}] = name
 		}
 	}

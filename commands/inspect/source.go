@@ -29,20 +29,19 @@ type newest interface {
 type quoter interface {
 	// Line is the text of the line at an offset.
 	Line(offset int64) (string, error)
-	// Names are what people call the lines at offsets, which ascend, in a source they
-	// call name.
-	Names(name string, offsets []int64) []string
+	// Names are what people call the lines at offsets, which ascend.
+	Names(offsets []int64) []string
 }
 
 // open opens what a catalogue's entry names: one source or several, and what of it
-// cannot be read. Without a source, the entry is unseen. Only reach will be asked for.
-func (i *Inspector) open(_ context.Context, entry secret.Log, name string, _ audit.Window) ([]*source, []audit.Gap) {
+// cannot be read. Without a source, the entry is unseen. Only q will be asked.
+func (i *Inspector) open(ctx context.Context, entry secret.Log, name string, q logs.Query) ([]*source, []audit.Gap) {
 	format := logs.Format(entry.Format)
-	file, err := logs.Open(entry.Path, format)
+	set, err := logs.OpenSet(ctx, logs.SetConfig{Path: entry.Path, Format: format, Name: name, Query: q})
 	if err != nil {
 		return nil, []audit.Gap{{Source: name, Why: why(err)}}
 	}
-	return []*source{{Source: file, name: name, format: format, last: -1}}, nil
+	return []*source{{Source: set, name: name, format: format, last: -1}}, nil
 }
 
 // close ends what the source holds open.

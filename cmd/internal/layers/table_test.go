@@ -13,7 +13,7 @@ package layers
 const table = `
 # audit: what happened.
 audit:
-audit/logs:                      audit
+audit/logs:                      audit; compress
 audit/sentry:                    audit audit/sentry/api
 audit/sentry/api:
 audit/ledger:                    audit
@@ -87,6 +87,7 @@ bot/bottest:                     ; slack websocket
 var modules = map[string][]string{
 	"aws":       {"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"},
 	"cmp":       {"github.com/google/go-cmp"},
+	"compress":  {"github.com/klauspost/compress"},
 	"goleak":    {"go.uber.org/goleak"},
 	"goose":     {"github.com/pressly/goose/v3"},
 	"kong":      {"github.com/alecthomas/kong"},
