@@ -55,7 +55,8 @@ func (a *archive) scan(ctx context.Context, q Query, yield func(Record) error) (
 		stats.add(f)
 		for _, r := range f.records {
 			r.Name = fmt.Sprintf("%s:%d", a.name, lines.before(r.Offset)+1)
-			r.Line = string(lineAt(text.held(r.Offset, r.Offset+quoted), 0, quoted))
+			quote := min(quoted, a.sizes.line)
+			r.Line = string(lineAt(text.held(r.Offset, r.Offset+int64(quote)), 0, quote))
 			if err := yield(r); err != nil {
 				return stats, err
 			}
