@@ -38,6 +38,9 @@ type File struct {
 	// head is how the file began when it was opened, which tells a file that was
 	// truncated and grew again from one that only grew.
 	head []byte
+	// skip is how many bytes the file has before what is read as its beginning: see
+	// skipHole. Size and offsets do not count them.
+	skip int64
 }
 
 // sizes are the constants above, so that tests can meet every edge with small files.
@@ -124,9 +127,58 @@ func (l *File) begin() error {
 	case l.size == 0:
 		return fmt.Errorf("%w: it has content but no size, as the files below /proc", ErrIrregular)
 	}
+	if head[0] == 0 && l.skip == 0 && l.file != nil {
+		if err := l.skipHole(); err != nil {
+			return err
+		}
+		if l.skip > 0 {
+			return l.begin()
+		}
+	}
 	l.head = head[:min(int64(n), l.size)]
 	return nil
 }
+
+// skipHole leaves out the NUL bytes at the beginning of a log that was truncated under a
+// writer which does not append: it goes on writing where it was, and the file system
+// makes a hole of what is before. A hole is longer than what is looked at of a line, so
+// that the line behind it would not be seen.
+func (l *File) skipHole() error {
+	// The system knows where data begins; where it does not, all is read.
+	const seekData = 3
+	at, err := l.file.Seek(0, seekData)
+	if err != nil {
+		at = 0
+	}
+	buf := make([]byte, l.sizes.line)
+	for at < l.size {
+		n, err := readAt(l.f, buf, at)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			break
+		}
+		if i := bytes.IndexFunc(buf[:n], func(r rune) bool { return r != 0 }); i >= 0 {
+			if at += int64(i); at <= int64(min(l.sizes.line, headSize)/2) {
+				return nil // the line behind it is in view
+			}
+			l.skip = at
+			l.f, l.size = behind{l.file, l.skip}, l.size-l.skip
+			return nil
+		}
+		at += int64(n)
+	}
+	return ErrEmpty // nothing was written since
+}
+
+// behind reads a file from an offset on.
+type behind struct {
+	r    io.ReaderAt
+	skip int64
+}
+
+func (b behind) ReadAt(p []byte, offset int64) (int, error) { return b.r.ReadAt(p, b.skip+offset) }
 
 // Path is the path the file was opened by.
 func (l *File) Path() string { return l.path }
@@ -145,7 +197,7 @@ func (l *File) shrunk() bool {
 		return false
 	}
 	info, err := l.file.Stat()
-	if err == nil && info.Size() < l.size {
+	if err == nil && info.Size() < l.skip+l.size {
 		return true
 	}
 	head := make([]byte, len(l.head))

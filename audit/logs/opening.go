@@ -96,9 +96,9 @@ func (o *opening) look() (moved bool, err error) {
 				o.parts = append(o.parts, p)
 			}
 		}
-		p.member, p.name, p.path, p.listed = c.member, c.name, c.path, true
+		p.member, p.name, p.path, p.label, p.listed = c.member, c.name, c.path, o.label(c.name), true
 		if p.archive != nil {
-			p.archive.name = o.label(c.name)
+			p.archive.name = p.label
 		}
 		if !p.begins.IsZero() && !p.begins.After(early) {
 			before = true
@@ -152,16 +152,13 @@ func (o *opening) drop(p *part) {
 
 func (o *opening) margin() time.Duration { return (&prober{zone: o.Query.zone()}).margin() }
 
-// label is what people call a part: as the log that they call name, in whose place it
-// stands.
-func label(name, part string) string {
-	if dir := filepath.Dir(name); dir != "." {
+// label is what people call a part: as the log, in whose place it stands.
+func (o *opening) label(part string) string {
+	if dir := filepath.Dir(o.Name); dir != "." {
 		return filepath.Join(dir, part)
 	}
 	return part
 }
-
-func (o *opening) label(part string) string { return label(o.Name, part) }
 
 func (o *opening) close() {
 	for _, p := range o.parts {

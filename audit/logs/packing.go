@@ -80,6 +80,26 @@ type unpacker struct {
 	close func()
 }
 
+// afterHole leaves out the NUL bytes at the beginning of what it reads: see
+// File.skipHole.
+type afterHole struct {
+	r    io.Reader
+	past bool
+}
+
+func (a *afterHole) Read(p []byte) (int, error) {
+	for {
+		n, err := a.r.Read(p)
+		if a.past {
+			return n, err
+		}
+		text := bytes.TrimLeft(p[:n], "\x00")
+		if a.past = len(text) > 0; a.past || err != nil || n == 0 {
+			return copy(p, text), err
+		}
+	}
+}
+
 // unpack reads r, which is packed, in bounded memory. Files of several members or
 // frames, as appending makes them, are read whole.
 func unpack(p packing, r io.Reader) (*unpacker, error) {
@@ -90,15 +110,15 @@ func unpack(p packing, r io.Reader) (*unpacker, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &unpacker{Reader: z, close: func() { _ = z.Close() }}, nil
+		return &unpacker{Reader: &afterHole{r: z}, close: func() { _ = z.Close() }}, nil
 	case zstded:
 		z, err := zstd.NewReader(buffered, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return nil, err
 		}
-		return &unpacker{Reader: z, close: z.Close}, nil
+		return &unpacker{Reader: &afterHole{r: z}, close: z.Close}, nil
 	case bzipped:
-		return &unpacker{Reader: bzip2.NewReader(buffered), close: func() {}}, nil
+		return &unpacker{Reader: &afterHole{r: bzip2.NewReader(buffered)}, close: func() {}}, nil
 	}
 	return nil, fmt.Errorf("no compression %q", p)
 }

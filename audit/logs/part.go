@@ -20,6 +20,7 @@ const (
 type part struct {
 	member
 	path, name string
+	label      string      // what people call it: "nginx/access.log.2.gz"
 	info       os.FileInfo // of what was opened
 	raw        *os.File
 	plain      *File    // one of the two,
@@ -36,7 +37,7 @@ func (o *opening) open(c candidate) (*part, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &part{member: c.member, path: c.path, name: c.name, info: info, raw: raw, listed: true}
+	p := &part{member: c.member, path: c.path, name: c.name, label: o.label(c.name), info: info, raw: raw, listed: true}
 	if err := p.look(o); err != nil {
 		_ = raw.Close()
 		return nil, err
@@ -70,7 +71,7 @@ func (p *part) look(o *opening) error {
 	}
 	sizes := o.sizes
 	sizes.block = min(sizes.block, archiveBlock)
-	p.archive = &archive{name: o.label(p.name), format: o.Format, packing: packed, file: p.raw, size: p.info.Size(), sizes: sizes}
+	p.archive = &archive{name: p.label, format: o.Format, packing: packed, file: p.raw, size: p.info.Size(), sizes: sizes}
 	return p.peek(o)
 }
 
@@ -114,8 +115,11 @@ func (p *part) empty() bool { return p.plain == nil && p.archive == nil }
 // what it held: a log that was copied and truncated.
 func (p *part) changed() bool {
 	info, err := p.raw.Stat()
-	if err != nil || p.empty() {
-		return err == nil && info.Size() > 0 && p.empty()
+	if err != nil {
+		return false
+	}
+	if p.empty() {
+		return info.Size() != p.info.Size()
 	}
 	if p.archive != nil {
 		return info.Size() != p.archive.size // still being packed when it was opened
@@ -123,13 +127,21 @@ func (p *part) changed() bool {
 	return p.plain.shrunk()
 }
 
-// grow takes in what was appended since the file was opened.
-func (p *part) grow() {
-	if info, err := p.raw.Stat(); err == nil && p.plain != nil && info.Size() > p.plain.size {
-		p.info, p.plain.size = info, info.Size()
-		if err := p.plain.begin(); err == nil {
-			p.head = p.plain.head
-		}
+// grow takes in what was appended since the file was opened. One that begins otherwise
+// by now was truncated, and stays as it was opened: its reading will notice.
+func (p *part) grow(q Query) {
+	info, err := p.raw.Stat()
+	if err != nil || p.plain == nil || info.Size() <= p.plain.skip+p.plain.size {
+		return
+	}
+	head := make([]byte, headSize)
+	n, err := readAt(p.plain.f, head, 0)
+	if head = head[:n]; err != nil || !bytes.HasPrefix(head, p.plain.head) {
+		return
+	}
+	p.info, p.plain.size, p.plain.head, p.head = info, info.Size()-p.plain.skip, head, head
+	if p.begins.IsZero() { // its first line may not have been whole
+		p.begins, _ = firstTimeOf(p.plain, q)
 	}
 }
 

@@ -16,7 +16,7 @@ func (l *File) names(name string, offsets []int64) []string {
 	names := make([]string, len(offsets))
 	near := 0
 	for i, offset := range offsets {
-		names[i] = fmt.Sprintf("%s@%d", name, offset)
+		names[i] = fmt.Sprintf("%s@%d", name, l.skip+offset)
 		if offset < numberedBelow {
 			near = i + 1
 		}

@@ -67,7 +67,7 @@ func openSet(ctx context.Context, cfg SetConfig, sizes sizes) (*Set, error) {
 func (o *opening) set(still bool) *Set {
 	s := &Set{name: o.Name, query: o.Query, gaps: o.missing(still)}
 	for _, p := range o.parts {
-		p.grow()
+		p.grow(o.Query)
 	}
 	for _, p := range o.inOrder() {
 		twin := slices.IndexFunc(s.parts, p.same)
@@ -81,7 +81,7 @@ func (o *opening) set(still bool) *Set {
 			s.leave(p)
 		case p.empty() && !p.live() && len(s.parts) > 0:
 			s.gaps = append(s.gaps, Gap{
-				Name: o.label(p.name), Left: whole,
+				Name: p.label, Left: whole,
 				Why: "The file is empty, which a time without an entry and a wiped log have in common.",
 			})
 			p.close()
@@ -146,6 +146,9 @@ func (s *Set) Close() error {
 	}
 	return nil
 }
+
+// Name is what people call the log.
+func (s *Set) Name() string { return s.name }
 
 // Parts is how many files the set consists of, as far as the window needs them.
 func (s *Set) Parts() int { return len(s.parts) }

@@ -272,8 +272,12 @@ func TestPlacesInASet(t *testing.T) {
 func TestPartsOutsideTheWindow(t *testing.T) {
 	t.Parallel()
 	parts := []text{
-		{"access.log.5.xz", []byte("\xfd7zXZ\x00")}, {"access.log.4.gz", refusals(0, 2)}, {"access.log.3.gz", refusals(2, 2)},
-		{"access.log.2.gz", refusals(4, 2)}, {"access.log.1", refusals(6, 2)}, {"access.log", refusals(8, 2)},
+		{"access.log.5.xz", []byte("\xfd7zXZ\x00")},
+		{"access.log.4.gz", refusals(0, 2)},
+		{"access.log.3.gz", refusals(2, 2)},
+		{"access.log.2.gz", refusals(4, 2)},
+		{"access.log.1", refusals(6, 2)},
+		{"access.log", refusals(8, 2)},
 	}
 	for _, test := range []struct {
 		name         string

@@ -40,12 +40,12 @@ func (s *Set) Scan(ctx context.Context, q Query, yield func(Record) error) (Stat
 		all.join(stats)
 		switch {
 		case err == nil && len(s.parts) > 1 && stats.Begins.IsZero() && stats.Lines > 0 && len(stats.Gaps) == 0:
-			all.Gaps = append(all.Gaps, Gap{Name: s.label(p), Why: "None of its lines has a time, so that they could not be placed; look what it is.", Left: partial})
+			all.Gaps = append(all.Gaps, Gap{Name: p.label, Why: "None of its lines has a time, so that they could not be placed; look what it is.", Left: partial})
 		case err == nil:
 		case stopped != nil || ctx.Err() != nil:
 			return s.ended(all), err
 		default: // the other parts are evidence all the same
-			all.Gaps = append(all.Gaps, Gap{Name: s.label(p), Why: "It could not be read to its end; check the disk.", Left: partial})
+			all.Gaps = append(all.Gaps, Gap{Name: p.label, Why: "It could not be read to its end; check the disk.", Left: partial})
 		}
 	}
 	return s.ended(all), nil
@@ -218,9 +218,7 @@ func (s *Set) Names(offsets []int64) []string {
 		for ; i < len(offsets) && offsets[i]>>partShift == n; i++ {
 			inside = append(inside, offsets[i]&(1<<partShift-1))
 		}
-		names = append(names, s.parts[n].plain.names(s.label(s.parts[n]), inside)...)
+		names = append(names, s.parts[n].plain.names(s.parts[n].label, inside)...)
 	}
 	return names
 }
-
-func (s *Set) label(p *part) string { return label(s.name, p.name) }

@@ -14,7 +14,7 @@ import (
 
 // holes says what of the window a log that was read does not show, and how much
 // that leaves.
-func (f *source) holes(window audit.Window, s logs.Stats, scanErr error, several bool) ([]audit.Gap, audit.Coverage) {
+func (f *source) holes(window audit.Window, s logs.Stats, scanErr error, e reached) ([]audit.Gap, audit.Coverage) {
 	var gaps []audit.Gap
 	coverage := audit.Whole
 	hole := func(to audit.Coverage, format string, args ...any) {
@@ -41,7 +41,7 @@ func (f *source) holes(window audit.Window, s logs.Stats, scanErr error, several
 	if s.Timeless > 0 {
 		hole(audit.Partial, "%s carry no time and could not be placed in the window; give its formatter a time.", plural(s.Timeless, "line"))
 	}
-	if several && s.Disordered {
+	if e.several && s.Disordered {
 		hole(audit.Whole, "It is not in time order, so a request that is also in another log may be counted twice.")
 	}
 	switch {
@@ -52,6 +52,8 @@ func (f *source) holes(window audit.Window, s logs.Stats, scanErr error, several
 		hole(audit.Partial, "None of its lines has a time rekey can read; give its formatter one.")
 	case f.format == logs.Access && s.Ends.Before(window.Since) && window.Until.Sub(window.Since) <= quiet:
 		// A log may rest for that long.
+	case f.format == logs.Access && e.alive && (s.Ends.Before(window.Since) || !s.Begins.Before(window.Until)):
+		// One of several that the entry names, and the others are of the window.
 	case f.format == logs.Access && s.Ends.Before(window.Since):
 		hole(audit.Unseen, "It ends at %s, before the window begins; either there was no traffic, or it is logged elsewhere by now.", stampText(s.Ends))
 	case f.format == logs.Access && !s.Begins.Before(window.Until):
@@ -60,6 +62,30 @@ func (f *source) holes(window audit.Window, s logs.Stats, scanErr error, several
 		hole(audit.Whole, "It begins at %s, after the window does; what happened before it was begun was not logged in it.", stampText(s.Begins))
 	}
 	return gaps, coverage
+}
+
+// reached is how far the logs of one entry of the catalogue reach, together.
+type reached struct {
+	access  bool
+	alive   bool      // one of them has lines in the window, or may have
+	begins  time.Time // of the first of them; zero where none of them was seen
+	several bool      // logs were read, of this entry or others
+}
+
+func reachOf(files []*source, stats []logs.Stats, window audit.Window) map[int]reached {
+	all := map[int]reached{}
+	for n, f := range files {
+		e, s := all[f.entry], stats[n]
+		e.access, e.several = f.format == logs.Access, len(files) > 1
+		if inside := !s.Ends.Before(window.Since) && s.Begins.Before(window.Until) && !s.Begins.IsZero(); inside {
+			e.alive = true
+			if e.begins.IsZero() || s.Begins.Before(e.begins) {
+				e.begins = s.Begins
+			}
+		}
+		all[f.entry] = e
+	}
+	return all
 }
 
 // progress is how far a reading came that time ran out on.

@@ -262,7 +262,7 @@ func TestMissingEvidence(t *testing.T) {
 			if err := os.Mkdir(filepath.Join(e.dir, djangoLog), 0o700); err != nil {
 				e.t.Fatal(err)
 			}
-		}, audit.NoSign, djangoLog, "regular file"},
+		}, audit.NoSign, djangoLog, "No file is there"},
 		{"Sentry is down", func(e *estate) { e.sentry.Behave(audittest.Down) }, audit.NoSign, "Sentry", "failing (503)"},
 		{"the token is revoked", func(e *estate) { e.sentry.Behave(audittest.Revoked) }, audit.NoSign, "Sentry", "refused the token"},
 		{"no callers in the catalogue", func(e *estate) {

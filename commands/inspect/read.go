@@ -2,9 +2,7 @@ package inspect
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -41,6 +39,9 @@ func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, rea
 	display := names(list)
 	for n, entry := range list {
 		opened, gaps := i.open(ctx, entry, display[n], q)
+		for _, f := range opened {
+			f.entry = n
+		}
 		files = append(files, opened...)
 		r.gaps = append(r.gaps, gaps...)
 		switch format := logs.Format(entry.Format); {
@@ -57,15 +58,18 @@ func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, rea
 	stats, errs := i.scan(ctx, files, q, j)
 	j.settle(files)
 
+	reached := reachOf(files, stats, window)
 	for n, f := range files {
 		r.moved = r.moved || stats[n].Truncated
-		gaps, coverage := f.holes(window, stats[n], errs[n], len(files) > 1)
+		gaps, coverage := f.holes(window, stats[n], errs[n], reached[f.entry])
 		r.gaps = append(r.gaps, gaps...)
 		cover.note(f.format, coverage)
-		if f.format == logs.Access && coverage != audit.Unseen && stats[n].Begins.After(window.Since) && stats[n].Begins.After(r.evidence.AccessSince) {
-			r.evidence.AccessSince = stats[n].Begins
+		r.read = append(r.read, fmt.Sprintf("%s (%s searched)", f.name, f.extent(stats[n])))
+	}
+	for _, e := range reached {
+		if e.access && e.begins.After(window.Since) && e.begins.After(r.evidence.AccessSince) {
+			r.evidence.AccessSince = e.begins
 		}
-		r.read = append(r.read, fmt.Sprintf("%s (%s searched)", f.name, extent(stats[n])))
 	}
 	r.evidence.Access = cover.of(logs.Access)
 	r.evidence.Refusals = cover.of(logs.Security, logs.Django)
@@ -118,21 +122,6 @@ func unread(ctx context.Context, files []*source, q logs.Query, errs []error) []
 	return tails
 }
 
-// why says in a sentence why a log could not be opened and what to do.
-func why(err error) string {
-	switch {
-	case errors.Is(err, logs.ErrEmpty):
-		return "The file is empty, which a service that logs nothing and a wiped log have in common; check that it is still written to."
-	case errors.Is(err, fs.ErrNotExist):
-		return "The file does not exist; check the path in the catalogue."
-	case errors.Is(err, fs.ErrPermission):
-		return "rekey may not read the file; let its user read it."
-	case errors.Is(err, logs.ErrIrregular):
-		return "It is a pipe, a folder or a device; the catalogue must name a regular file."
-	}
-	return "The file could not be opened; check the disk, and that rekey may read it."
-}
-
 // names are the shortest endings of the paths that tell them apart.
 func names(list []secret.Log) []string {
 	names := make([]string, len(list))
@@ -155,13 +144,17 @@ func names(list []secret.Log) []string {
 	return names
 }
 
-// extent is how much of a source was read, in words: "2.1 MB, 8,112 lines".
-func extent(s logs.Stats) string {
-	lines := plural(s.Lines, "line")
+// extent is how much of a source was read, in words: "2.1 MB in 3 files, 8,112 lines".
+func (f *source) extent(s logs.Stats) string {
+	text := plural(s.Lines, "line")
 	if s.Size == 0 {
-		return lines
+		return text
 	}
-	return size(s.Size) + ", " + lines
+	files := ""
+	if set, ok := f.Source.(*logs.Set); ok && set.Parts() > 1 {
+		files = fmt.Sprintf(" in %d files", set.Parts())
+	}
+	return size(s.Size) + files + ", " + text
 }
 
 func size(n int64) string {

@@ -15,6 +15,7 @@ type source struct {
 	logs.Source
 	name   string // what people call it: "nginx/access.log"
 	format logs.Format
+	entry  int   // of the catalogue's list
 	last   int64 // largest offset of a record handed on; -1 before any
 }
 
@@ -37,11 +38,19 @@ type quoter interface {
 // cannot be read. Without a source, the entry is unseen. Only q will be asked.
 func (i *Inspector) open(ctx context.Context, entry secret.Log, name string, q logs.Query) ([]*source, []audit.Gap) {
 	format := logs.Format(entry.Format)
-	set, err := logs.OpenSet(ctx, logs.SetConfig{Path: entry.Path, Format: format, Name: name, Query: q})
+	sets, missing, err := logs.OpenAll(ctx, logs.SetConfig{Path: entry.Path, Format: format, Name: name, Query: q})
 	if err != nil {
-		return nil, []audit.Gap{{Source: name, Why: why(err)}}
+		return nil, []audit.Gap{{Source: name, Why: logs.Why(err)}}
 	}
-	return []*source{{Source: set, name: name, format: format, last: -1}}, nil
+	var gaps []audit.Gap
+	for _, g := range missing {
+		gaps = append(gaps, audit.Gap{Source: g.Name, Why: g.Why})
+	}
+	var list []*source
+	for _, s := range sets {
+		list = append(list, &source{Source: s, name: s.Name(), format: format, last: -1})
+	}
+	return list, gaps
 }
 
 // close ends what the source holds open.

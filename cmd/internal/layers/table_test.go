@@ -13,7 +13,7 @@ package layers
 const table = `
 # audit: what happened.
 audit:
-audit/logs:                      audit; compress
+audit/logs:                      audit; compress glob
 audit/sentry:                    audit audit/sentry/api
 audit/sentry/api:
 audit/ledger:                    audit
@@ -88,6 +88,7 @@ var modules = map[string][]string{
 	"aws":       {"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"},
 	"cmp":       {"github.com/google/go-cmp"},
 	"compress":  {"github.com/klauspost/compress"},
+	"glob":      {"github.com/bmatcuk/doublestar/v4"},
 	"goleak":    {"go.uber.org/goleak"},
 	"goose":     {"github.com/pressly/goose/v3"},
 	"kong":      {"github.com/alecthomas/kong"},
