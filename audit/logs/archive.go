@@ -55,8 +55,8 @@ func (a *archive) scan(ctx context.Context, q Query, yield func(Record) error) (
 		stats.add(f)
 		for _, r := range f.records {
 			r.Name = fmt.Sprintf("%s:%d", a.name, lines.before(r.Offset)+1)
-			quote := min(quoted, a.sizes.line)
-			r.Line = string(lineAt(text.held(r.Offset, r.Offset+int64(quote)), 0, quote))
+			line := lineAt(text.held(r.Offset, r.Offset+int64(a.sizes.line)), 0, a.sizes.line)
+			r.Line = string(line[:min(quoted, len(line))])
 			if err := yield(r); err != nil {
 				return stats, err
 			}

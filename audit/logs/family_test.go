@@ -71,6 +71,7 @@ type fake struct {
 }
 
 func (f fake) ModTime() time.Time { return f.at }
+func (fake) Sys() any             { return nil }
 
 func TestNewestFirst(t *testing.T) {
 	t.Parallel()

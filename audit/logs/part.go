@@ -149,8 +149,10 @@ func (p *part) grow(q Query) {
 // two looks, or copied and not yet truncated: they begin with the same lines, at the
 // same time.
 func (p *part) same(other *part) bool {
-	n := min(len(p.head), len(other.head))
-	return n > 0 && !p.begins.IsZero() && p.begins.Equal(other.begins) && bytes.Equal(p.head[:n], other.head[:n])
+	// NUL bytes may stand before them: see File.skipHole.
+	a, b := bytes.TrimLeft(p.head, "\x00"), bytes.TrimLeft(other.head, "\x00")
+	n := min(len(a), len(b))
+	return n > 0 && !p.begins.IsZero() && p.begins.Equal(other.begins) && bytes.Equal(a[:n], b[:n])
 }
 
 func (p *part) close() { _ = p.raw.Close() } // it was only read

@@ -116,7 +116,7 @@ func naiveSet(parts []text, format Format, q Query, limit int) []heard {
 			line := bytes.Count(p.data[:r.Offset], newline) + 1
 			shown := string(lineAt(p.data[r.Offset:], 0, limit))
 			if filepath.Ext(p.name) != ".log" && filepath.Ext(p.name) != ".1" {
-				shown = string(lineAt(p.data[r.Offset:], 0, min(quoted, limit)))
+				shown = shown[:min(quoted, len(shown))]
 			}
 			r.Offset = 0
 			want = append(want, heard{Record: r, Place: fmt.Sprintf("%s:%d", p.name, line), Text: shown})
