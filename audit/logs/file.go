@@ -160,7 +160,11 @@ func (l *File) skipHole() error {
 			break
 		}
 		if i := bytes.IndexFunc(buf[:n], func(r rune) bool { return r != 0 }); i >= 0 {
-			if at += int64(i); at <= int64(min(l.sizes.line, headSize)/2) {
+			at += int64(i)
+			switch {
+			case at >= l.size:
+				return ErrEmpty // it is being written this moment
+			case at <= int64(min(l.sizes.line, headSize)/2):
 				return nil // the line behind it is in view
 			}
 			l.skip = at

@@ -1,0 +1,153 @@
+package logs
+
+import (
+	"bytes"
+	stdgzip "compress/gzip"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"rekey/audit"
+)
+
+// inChild names the log that a child of the test reads.
+const inChild = "REKEY_TEST_READ_LOG"
+
+// TestResidentMemory reads gigabytes in a process of its own, which tells afterwards how
+// much memory it ever held: below 32 MiB, whatever the size.
+func TestResidentMemory(t *testing.T) {
+	t.Parallel()
+	if path := os.Getenv(inChild); path != "" {
+		readInChild(t, path)
+		return
+	}
+	if _, err := os.Stat("/proc/self/status"); err != nil {
+		t.Skip("there is no /proc")
+	}
+	if raceDetector {
+		t.Skip("the race detector multiplies memory")
+	}
+	for _, test := range []struct {
+		name  string
+		write func(dir string)
+	}{
+		// Holes cost no disk, and are read like anything else.
+		{"a file of 3 GB, most of it one line", func(dir string) {
+			path := filepath.Join(dir, "access.log")
+			put(t, path, refusals(0, 60))
+			if err := os.Truncate(path, 3<<30); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"a file of 80 MB", func(dir string) {
+			f, err := os.Create(filepath.Join(dir, "access.log"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			traffic(t, f, 0, 80<<20)
+		}},
+		{"archives of 40 MB each, packed with the largest window", func(dir string) {
+			put(t, filepath.Join(dir, "access.log"), refusals(48, 1))
+			for n, ext := range []string{".gz", ".zst"} {
+				f, err := os.Create(filepath.Join(dir, fmt.Sprintf("access.log.%d%s", 2-n, ext)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				var z io.WriteCloser = stdgzip.NewWriter(f)
+				if ext == ".zst" {
+					if z, err = zstd.NewWriter(f, zstd.WithWindowSize(maxWindow), zstd.WithEncoderConcurrency(1)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				traffic(t, z, 10*n, 40<<20)
+				if err := f.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			test.write(dir)
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestResidentMemory$", "-test.v") //nolint:gosec // this very binary
+			cmd.Env = append(os.Environ(), inChild+"="+filepath.Join(dir, "access.log"))
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			kilobytes, err := strconv.Atoi(peak(string(out)))
+			if err != nil {
+				t.Fatalf("the child said %s", out)
+			}
+			t.Logf("%.1f MiB", float64(kilobytes)/1024)
+			if kilobytes > 32<<10 {
+				t.Errorf("%d KiB were resident, want at most 32 MiB", kilobytes)
+			}
+		})
+	}
+}
+
+// traffic writes an access log from an hour of midnight on, a thousand requests a
+// second, one in a hundred refused: more than most logs hold.
+func traffic(t *testing.T, w io.WriteCloser, hour, size int) {
+	t.Helper()
+	var second bytes.Buffer
+	for n := range 1000 {
+		status := 200
+		if n%100 == 0 {
+			status = 403
+		}
+		fmt.Fprintf(&second, "203.0.113.%d - - [22/Nov/2026:hh:mm:ss +0000] \"GET /%d HTTP/1.1\" %d 1 \"-\" \"curl/8.5\"\n", n%250, n, status)
+	}
+	at, written := midnight.Add(time.Duration(hour)*time.Hour), 0
+	for written < size {
+		n, err := w.Write(bytes.ReplaceAll(second.Bytes(), []byte("hh:mm:ss"), []byte(at.Format(time.TimeOnly))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		written += n
+		at = at.Add(time.Second)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func peak(status string) string {
+	_, rest, _ := strings.Cut(status, "VmHWM:")
+	number, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+	return number
+}
+
+// readInChild reads a log as an audit does, and prints what it held.
+func readInChild(t *testing.T, path string) {
+	began := time.Now()
+	s, err := OpenSet(t.Context(), SetConfig{Path: path, Format: Access})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	events := 0
+	merger := NewMerger(func(Event) { events++ })
+	stats, errs := Join(t.Context(), []Source{s}, Query{Endpoints: revalidate}, merger.Add)
+	merger.Close()
+	if errs[0] != nil || events == 0 || len(stats[0].Gaps) > 0 {
+		t.Fatalf("%d events, error %v, gaps %+v", events, errs[0], stats[0].Gaps)
+	}
+	if _, _, err := s.Last(t.Context(), Query{}, 100, audit.Denied); err != nil {
+		t.Fatal(err)
+	}
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Printf("%d events in %v\nVmHWM: %s kB\n", events, time.Since(began), peak(string(status)))
+}
