@@ -40,10 +40,10 @@ func TestResidentMemory(t *testing.T) {
 		write func(dir string)
 	}{
 		// Holes cost no disk, and are read like anything else.
-		{"a file of 3 GB, most of it one line", func(dir string) {
+		{"a file of 2 GB, most of it one line", func(dir string) {
 			path := filepath.Join(dir, "access.log")
 			put(t, path, refusals(0, 60))
-			if err := os.Truncate(path, 3<<30); err != nil {
+			if err := os.Truncate(path, 2<<30); err != nil {
 				t.Fatal(err)
 			}
 		}},

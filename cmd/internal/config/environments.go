@@ -175,7 +175,7 @@ func (d *document) logs(o *object, where string) []secret.Log {
 				d.fault(l.blame("path"), fmt.Sprintf("the log %s of %s is written twice", shownPath(g.Path), where), "take one out: what it holds would count twice")
 			}
 			seen[g.Path] = true
-			d.logFile(g.Path, l.blame("path"), "path", l.where)
+			d.logPath(g.Path, l.blame("path"), l.where)
 		}
 		l.must("format", "write one of security, django, access")
 		g.Format = choice(l, "format", secret.LogAccess, secret.LogSecurity, secret.LogDjango, secret.LogAccess)

@@ -6,7 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"github.com/bmatcuk/doublestar/v4"
 	"github.com/goccy/go-yaml/ast"
 )
 
@@ -39,6 +41,31 @@ func (d *document) logFile(path string, at ast.Node, key, where string) {
 		return
 	}
 	d.regular(path, at, key, where, "let rekey's user read it, for example through the group that owns it")
+}
+
+// logPath checks a log of an environment: a file, a folder of logs, or a pattern that
+// fits some, of which the folder it begins in must be there.
+func (d *document) logPath(path string, at ast.Node, where string) {
+	const hint = "create it, or write where the services log to"
+	folder := path
+	if info, err := os.Stat(d.files.at(path)); err != nil || !info.IsDir() {
+		if err == nil || !strings.ContainsAny(path, "*?[{") {
+			d.logFile(path, at, "path", where)
+			return
+		}
+		if !doublestar.ValidatePathPattern(path) {
+			d.fault(at, fmt.Sprintf("the pattern %s of %s is not whole", shownPath(path), where), "close every [ and {, or write a \\ before one that is meant as it stands")
+			return
+		}
+		folder, _ = doublestar.SplitPattern(path)
+	}
+	info, err := os.Stat(d.files.at(folder))
+	if err == nil && info.IsDir() {
+		_, err = os.ReadDir(d.files.at(folder))
+	}
+	if err != nil || !info.IsDir() {
+		d.fault(at, fmt.Sprintf("the folder %s of %s %s", shownPath(folder), where, trouble(err, "is no folder")), hint)
+	}
 }
 
 // command checks a program that is named by its whole path.
