@@ -18,6 +18,7 @@ type archive struct {
 	file  *os.File
 	size  int64 // packed
 	sizes sizes
+	spare *decoders
 }
 
 const (
@@ -32,7 +33,7 @@ const (
 // What an archive that is damaged or cut off still shows counts; the rest is a gap.
 func (a *archive) scan(ctx context.Context, q Query, yield func(Record) error) (Stats, error) {
 	stats := Stats{Size: a.size, Ordered: true}
-	packed, err := unpack(a.packing, io.NewSectionReader(a.file, 0, a.size))
+	packed, err := unpack(a.packing, io.NewSectionReader(a.file, 0, a.size), a.spare)
 	if err != nil {
 		stats.Gaps = append(stats.Gaps, a.brokenOff(err, 0))
 		return stats, nil

@@ -2,6 +2,7 @@ package logs
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -116,6 +117,61 @@ func FuzzCanonical(f *testing.F) {
 		}
 		if twice := canonical(once); once != "" && once[0] == '/' && twice != once {
 			t.Errorf("%q becomes %q, then %q", s, once, twice)
+		}
+	})
+}
+
+// FuzzSet holds the reading of a rotated set against the naive reference: any bytes, cut
+// into parts anywhere, packed or not.
+func FuzzSet(f *testing.F) {
+	for n, format := range []Format{Access, Django, Security} {
+		f.Add(bytes.Join(seeds(f, format), newline), uint8(n), uint16(100), uint16(300), uint16(700), uint8(n))
+	}
+	f.Add([]byte("\x00\x00\nInvalid signature\n\n"), uint8(2), uint16(1), uint16(3), uint16(9), uint8(3))
+	root := f.TempDir()
+	f.Fuzz(func(t *testing.T, data []byte, which uint8, block, first, second uint16, packings uint8) {
+		dir, err := os.MkdirTemp(root, "set")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(dir)
+		format := []Format{Access, Django, Security}[which%3]
+		a := min(int(first), len(data))
+		b := min(a+int(second), len(data))
+		extensions := []string{"", ".gz", ".zst"}
+		parts := []text{
+			{"access.log.2" + extensions[packings%3], data[:a]},
+			{"access.log.1" + extensions[packings/3%3], data[a:b]},
+			{"access.log", data[b:]},
+		}
+		sizes := sizes{block: 1 + int(block)%4096, line: 512, tail: 64, budget: 1 << 20, whole: 1 << 40}
+		q := Query{Endpoints: revalidate, Workers: 2}
+		var want []Record
+		for n, p := range parts {
+			stamped := fmt.Appendf(nil, "203.0.113.1 - - [22/Nov/2026:%02d:00:00 +0000] \"GET /part/%d HTTP/1.1\" 200 1 \"-\" \"-\"\n", n, n)
+			p.data = append(stamped, p.data...)
+			put(t, filepath.Join(dir, p.name), packed(t, p.name, p.data))
+			want = append(want, naive(p.data, format, q, sizes.line)...)
+		}
+		s, err := openSet(t.Context(), SetConfig{Path: filepath.Join(dir, "access.log"), Format: format, Query: q}, sizes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if s.Parts() != 3 || s.parts[0].number != 2 || s.parts[1].number != 1 {
+			return // the times in them contradict the names
+		}
+		var got []Record
+		if _, err := s.Scan(t.Context(), q, func(r Record) error { got = append(got, r); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		for _, list := range [][]Record{want, got} {
+			for i := range list {
+				list[i].Offset, list[i].Line, list[i].Name = 0, "", ""
+			}
+		}
+		if diff := cmp.Diff(want, got, compare); diff != "" {
+			t.Errorf("the set differs from the reference (-want +got):\n%s", diff)
 		}
 	})
 }

@@ -54,7 +54,7 @@ func TestResidentMemory(t *testing.T) {
 			}
 			traffic(t, f, 0, 80<<20)
 		}},
-		{"archives of 40 MB each, packed with the largest window", func(dir string) {
+		{"archives of 40 MB each, packed as gzip and zstd do by default", func(dir string) {
 			put(t, filepath.Join(dir, "access.log"), refusals(48, 1))
 			for n, ext := range []string{".gz", ".zst"} {
 				f, err := os.Create(filepath.Join(dir, fmt.Sprintf("access.log.%d%s", 2-n, ext)))
@@ -63,7 +63,7 @@ func TestResidentMemory(t *testing.T) {
 				}
 				var z io.WriteCloser = stdgzip.NewWriter(f)
 				if ext == ".zst" {
-					if z, err = zstd.NewWriter(f, zstd.WithWindowSize(maxWindow), zstd.WithEncoderConcurrency(1)); err != nil {
+					if z, err = zstd.NewWriter(f, zstd.WithWindowSize(2<<20), zstd.WithEncoderConcurrency(1)); err != nil {
 						t.Fatal(err)
 					}
 				}

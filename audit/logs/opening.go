@@ -17,6 +17,7 @@ import (
 type opening struct {
 	SetConfig
 	sizes sizes
+	spare *decoders
 	parts []*part
 	found []candidate // of the last look, newest first
 	gaps  map[string]Gap
@@ -164,6 +165,7 @@ func (o *opening) close() {
 	for _, p := range o.parts {
 		p.close()
 	}
+	o.spare.close()
 }
 
 // missing are the gaps that the names and sizes of the parts show.

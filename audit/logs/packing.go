@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -23,8 +24,9 @@ const (
 )
 
 // maxWindow is how far back a zstd file may refer: what RFC 8878, section 3.1.1.1.2,
-// asks every decoder to support. Only `zstd --ultra` and `--long` go beyond it, and would
-// cost that much memory for each file.
+// asks every decoder to support, and what `zstd -19` uses; by default it is 2 MB. Each
+// archive that is being read costs its window, so that with the largest a reading holds
+// some 40 MiB instead of 32. Only `zstd --ultra` and `--long` go beyond it.
 const maxWindow = 8 << 20
 
 // errPacking reports a compression that is not read.
@@ -102,7 +104,7 @@ func (a *afterHole) Read(p []byte) (int, error) {
 
 // unpack reads r, which is packed, in bounded memory. Files of several members or
 // frames, as appending makes them, are read whole.
-func unpack(p packing, r io.Reader) (*unpacker, error) {
+func unpack(p packing, r io.Reader, spare *decoders) (*unpacker, error) {
 	buffered := bufio.NewReaderSize(r, 64<<10)
 	switch p {
 	case gzipped:
@@ -112,15 +114,50 @@ func unpack(p packing, r io.Reader) (*unpacker, error) {
 		}
 		return &unpacker{Reader: &afterHole{r: z}, close: func() { _ = z.Close() }}, nil
 	case zstded:
-		z, err := zstd.NewReader(buffered, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+		z, err := spare.take(buffered)
 		if err != nil {
 			return nil, err
 		}
-		return &unpacker{Reader: &afterHole{r: z}, close: z.Close}, nil
+		return &unpacker{Reader: &afterHole{r: z}, close: func() { spare.give(z) }}, nil
 	case bzipped:
 		return &unpacker{Reader: &afterHole{r: bzip2.NewReader(buffered)}, close: func() {}}, nil
 	}
 	return nil, fmt.Errorf("no compression %q", p)
+}
+
+// decoders are those for zstd, used again: each holds a window. The zero value is ready,
+// and safe for concurrent use.
+type decoders struct {
+	mu   sync.Mutex
+	free []*zstd.Decoder
+}
+
+func (d *decoders) take(r io.Reader) (*zstd.Decoder, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if last := len(d.free) - 1; last >= 0 {
+		z := d.free[last]
+		d.free = d.free[:last]
+		return z, z.Reset(r)
+	}
+	return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+}
+
+func (d *decoders) give(z *zstd.Decoder) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if z.Reset(nil) == nil {
+		d.free = append(d.free, z)
+	}
+}
+
+func (d *decoders) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, z := range d.free {
+		z.Close()
+	}
+	d.free = nil
 }
 
 // brokenWhy says in plain words why an archive could not be read further.

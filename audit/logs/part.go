@@ -71,14 +71,14 @@ func (p *part) look(o *opening) error {
 	}
 	sizes := o.sizes
 	sizes.block = min(sizes.block, archiveBlock)
-	p.archive = &archive{name: p.label, format: o.Format, packing: packed, file: p.raw, size: p.info.Size(), sizes: sizes}
+	p.archive = &archive{name: p.label, format: o.Format, packing: packed, file: p.raw, size: p.info.Size(), sizes: sizes, spare: o.spare}
 	return p.peek(o)
 }
 
 // peek unpacks the beginning of an archive, little first: nearly always the first line
 // tells the time. One that is damaged so early says so when it is scanned.
 func (p *part) peek(o *opening) error {
-	packed, err := unpack(p.archive.packing, io.NewSectionReader(p.raw, 0, p.archive.size))
+	packed, err := unpack(p.archive.packing, io.NewSectionReader(p.raw, 0, p.archive.size), o.spare)
 	if err != nil {
 		return nil
 	}

@@ -48,7 +48,7 @@ func openSet(ctx context.Context, cfg SetConfig, sizes sizes) (*Set, error) {
 		return nil, fmt.Errorf("opening log: %w", err)
 	}
 	cfg.Name = cmp.Or(cfg.Name, filepath.Base(cfg.Path))
-	o := &opening{SetConfig: cfg, sizes: sizes}
+	o := &opening{SetConfig: cfg, sizes: sizes, spare: &decoders{}}
 	still, err := o.run(ctx)
 	if err == nil && len(o.parts) == 0 && len(o.gaps) == 0 {
 		err = &fs.PathError{Op: "open", Path: cfg.Path, Err: fs.ErrNotExist}
@@ -143,6 +143,9 @@ func (p *part) time() time.Time {
 func (s *Set) Close() error {
 	for _, p := range s.parts {
 		p.close()
+		if p.archive != nil {
+			p.archive.spare.close()
+		}
 	}
 	return nil
 }
