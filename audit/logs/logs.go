@@ -4,7 +4,8 @@
 // ids and paths, misses Django's own lines, counts one request once per log, and
 // reads a whole file to show its end.
 //
-// A file is opened once and read with ReadAt in blocks; lines are judged by where
+// A log is opened with what was rotated away of it ([OpenSet]; [OpenAll] for folders and
+// patterns). A file is opened once and read with ReadAt in blocks; lines are judged by where
 // the server writes (the status after the request's closing quote), never by what a
 // visitor wrote. Three ways of reading share one block reader, so that they find the
 // same records: [File.Scan] (everything in a window, on all cores, in file order),
