@@ -97,7 +97,7 @@ func TestResidentMemory(t *testing.T) {
 
 // traffic writes an access log from an hour of midnight on, a thousand requests a
 // second, one in a hundred refused: more than most logs hold.
-func traffic(t *testing.T, w io.WriteCloser, hour, size int) {
+func traffic(t failer, w io.WriteCloser, hour, size int) {
 	t.Helper()
 	var second bytes.Buffer
 	for n := range 1000 {
