@@ -73,7 +73,7 @@ func TestStamp(t *testing.T) {
 		{"empty", ``, ""},
 	}
 	for _, tt := range tests {
-		at, ok := stamp([]byte(tt.line), madrid)
+		at, ok := stamp([]byte(tt.line), clock{zone: madrid})
 		got := ""
 		if ok {
 			got = at.Format(time.RFC3339Nano)

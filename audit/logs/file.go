@@ -44,9 +44,7 @@ type sizes struct {
 // Open opens the log at path. A file that is missing, unreadable or not regular is
 // an error of package os; an empty one is ErrEmpty.
 func Open(path string, format Format) (*File, error) {
-	switch format {
-	case Security, Django, Access:
-	default:
+	if !format.known() {
 		return nil, fmt.Errorf("opening log: unknown format %q", format)
 	}
 	// Looking before opening keeps a named pipe from blocking the audit for ever.

@@ -35,7 +35,29 @@ const (
 	Django Format = "django"
 	// Access is an access log in combined or common format: gunicorn, nginx, Apache.
 	Access Format = "access"
+	// JSON holds one JSON object a line, requests and messages alike; what its fields are
+	// called is known of the writers in the table of names.
+	JSON Format = "json"
+	// Logfmt holds key=value pairs of the same names.
+	Logfmt Format = "logfmt"
+	// Custom holds lines that Query.Pattern reads.
+	Custom Format = "pattern"
+	// Auto tries every line by what it looks like, so that a file into which several
+	// programs write gives the evidence of all.
+	Auto Format = "auto"
 )
+
+// known reports whether there is such a format.
+func (f Format) known() bool {
+	switch f {
+	case Security, Django, Access, JSON, Logfmt, Custom, Auto:
+		return true
+	}
+	return false
+}
+
+// telling reports whether the format says by itself which kind of evidence a log holds.
+func (f Format) telling() bool { return f == Security || f == Django || f == Access }
 
 // Query says what to look for.
 type Query struct {
@@ -46,6 +68,10 @@ type Query struct {
 	Endpoints []Endpoint
 	// Zone is the zone of timestamps that name none, as Django's; nil means UTC.
 	Zone *time.Location
+	// Pattern reads the lines of a log whose format is Custom.
+	Pattern *Pattern
+	// Proxies are the addresses whose X-Forwarded-For is believed; none by default.
+	Proxies []netip.Prefix
 	// Workers is how many blocks are searched at once; 0 means one for each core.
 	Workers int
 }
@@ -114,6 +140,10 @@ type Stats struct {
 	Truncated bool
 	// Gaps are what the source itself knows to be missing.
 	Gaps []Gap
+	// Sampled counts the lines that were looked at to learn what a log holds whose format
+	// does not say so; Understood those of them that said anything, and Requests those
+	// that told of a request, together with the records that do.
+	Sampled, Understood, Requests int64
 }
 
 // Gap is something of the window that a source could not read.
@@ -123,6 +153,23 @@ type Gap struct {
 	Left audit.Coverage // how much of the window the source shows all the same
 }
 
+// As is the query for a log with a pattern of its own ("" for none) and a zone of its own
+// (nil for the query's). The error is a *PatternError.
+func (q Query) As(pattern string, zone *time.Location) (Query, error) {
+	if zone != nil {
+		q.Zone = zone
+	}
+	q.Pattern = nil
+	if pattern != "" {
+		p, err := ParsePattern(pattern)
+		if err != nil {
+			return q, err
+		}
+		q.Pattern = p
+	}
+	return q, nil
+}
+
 func (q Query) zone() *time.Location {
 	if q.Zone == nil {
 		return time.UTC
@@ -130,6 +177,4 @@ func (q Query) zone() *time.Location {
 	return q.Zone
 }
 
-func (q Query) holds(at time.Time) bool {
-	return !at.Before(q.Window.Since) && (q.Window.Until.IsZero() || at.Before(q.Window.Until))
-}
+func (q Query) holds(at time.Time) bool { return within(q.Window, at) }

@@ -19,15 +19,13 @@ import (
 // naive is the reference: it reads the whole file, splits it at newlines and judges
 // every line by itself. It shares the line parsers and nothing else.
 func naive(data []byte, format Format, q Query, limit int) []Record {
-	parse := map[Format]func([]byte, guards, *time.Location) (Record, bool){
-		Access: parseAccess, Django: parseDjango, Security: parseSecurity,
-	}[format]
+	d := newDialect(format, q, midnight.Add(48*time.Hour))
 	var records []Record
 	var last timed
 	offset := int64(0)
 	for _, raw := range bytes.SplitAfter(data, newline) {
 		line := trimLine(bytes.TrimSuffix(raw, newline), limit)
-		r, ok := parse(line, newGuards(q.Endpoints), q.zone())
+		r, ok := d.parse(line)
 		r.Offset = offset
 		if ok && r.At.IsZero() {
 			if ok = last.ok && offset-last.offset <= int64(limit); ok {
@@ -37,7 +35,7 @@ func naive(data []byte, format Format, q Query, limit int) []Record {
 		if ok && q.holds(r.At) {
 			records = append(records, r)
 		}
-		if at, ok := stampOf(format, line, q.zone()); ok {
+		if at, ok := d.stamp(line); ok {
 			last = timed{offset: offset, at: at, ok: true}
 		}
 		offset += int64(len(raw))
