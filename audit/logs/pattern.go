@@ -28,7 +28,11 @@ func GroupNames() []string { return slices.Sorted(maps.Keys(groupNames)) }
 
 // ParsePattern reads a pattern. The error is a *PatternError.
 func ParsePattern(text string) (*Pattern, error) {
-	re, err := regexp.Compile(`\A(?:` + text + `)`)
+	_, err := regexp.Compile(text) // by itself, or it might end what it is put into
+	var re *regexp.Regexp
+	if err == nil {
+		re, err = regexp.Compile(`\A(?:` + text + `)`)
+	}
 	if err != nil {
 		return nil, &PatternError{"is no regular expression of the RE2 kind", `write it without look-around and back references, parentheses in pairs, \ before what is meant as it stands`}
 	}
