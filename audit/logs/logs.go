@@ -140,10 +140,11 @@ type Stats struct {
 	Truncated bool
 	// Gaps are what the source itself knows to be missing.
 	Gaps []Gap
-	// Sampled counts the lines that were looked at to learn what a log holds whose format
-	// does not say so; Understood those of them that said anything, and Requests those
-	// that told of a request, together with the records that do.
-	Sampled, Understood, Requests int64
+	// Sampled counts the lines that were looked at, all over the log and whatever the
+	// window, to learn what it holds if its format does not say so. Messages counts those
+	// of them that said anything but told of no request, and Requests those that did,
+	// together with the records that do.
+	Sampled, Messages, Requests int64
 }
 
 // Gap is something of the window that a source could not read.

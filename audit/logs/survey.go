@@ -99,16 +99,23 @@ func (l *File) survey(d *dialect, s *Stats) error {
 	return nil
 }
 
+// Holds says what kinds of evidence a log of that format was found to hold, if its format
+// does not say so: requests with their answers, and messages. Now and then an access log
+// holds a message of the server's own; that makes it no log of messages.
+func (s Stats) Holds() (requests, messages bool) {
+	return s.Requests > 0, s.Messages*10 > s.Requests
+}
+
 // count adds a line that was looked at. An empty one says nothing.
 func (s *Stats) count(shape Shape, line []byte) {
 	if len(bytes.TrimSpace(line)) == 0 {
 		return
 	}
 	s.Sampled++
-	if shape >= Dated {
-		s.Understood++
-	}
-	if shape == Asked {
+	switch shape {
+	case Dated:
+		s.Messages++
+	case Asked:
 		s.Requests++
 	}
 }

@@ -30,17 +30,17 @@ func (l *logLook) read(ctx context.Context, window audit.Window, add func(logs.E
 			o.close()
 		}
 	}()
+	q := logs.Query{Window: window, Zone: l.checklist.deps.Zone, Proxies: l.in.Environment.Proxies}
+	for _, e := range l.in.Place.Endpoints {
+		q.Endpoints = append(q.Endpoints, logs.Endpoint{Path: e.Path, Method: e.Method})
+	}
 	for _, entry := range l.in.Environment.Logs {
-		o, err := openLog(entry, window.Since)
+		o, err := openLog(entry, q)
 		if err != nil {
 			problems = append(problems, trouble(filepath.Base(entry.Path), err))
 			continue
 		}
 		opened, sources = append(opened, o), append(sources, o)
-	}
-	q := logs.Query{Window: window, Zone: l.checklist.deps.Zone}
-	for _, e := range l.in.Place.Endpoints {
-		q.Endpoints = append(q.Endpoints, logs.Endpoint{Path: e.Path, Method: e.Method})
 	}
 	merger := logs.NewMerger(add)
 	stats, errs := logs.Join(ctx, sources, q, merger.Add)
@@ -50,7 +50,7 @@ func (l *logLook) read(ctx context.Context, window audit.Window, add func(logs.E
 		if p := o.doubt(stats[n], errs[n], window.Since); p != "" {
 			problems = append(problems, p)
 		}
-		if o.format == logs.Access {
+		if o.format == logs.Access || stats[n].Requests > 0 {
 			access++
 			if !stats[n].Ends.Before(window.Since) {
 				alive++
@@ -68,6 +68,7 @@ func (l *logLook) read(ctx context.Context, window audit.Window, add func(logs.E
 type log struct {
 	name   string
 	format logs.Format
+	query  logs.Query   // with what the catalogue says of this log
 	parts  []*logs.File // oldest first
 	mtime  time.Time
 }
@@ -78,14 +79,17 @@ var errPacked = errors.New("packed")
 // openLog opens the log and what was rotated away since the window began. An empty file
 // is a log without parts: nothing was refused, or nothing is logged, which read tells by
 // the other logs.
-func openLog(entry secret.Log, since time.Time) (_ *log, err error) {
+func openLog(entry secret.Log, q logs.Query) (_ *log, err error) {
 	o := &log{name: filepath.Base(entry.Path), format: logs.Format(entry.Format)}
 	defer func() {
 		if err != nil {
 			o.close()
 		}
 	}()
-	paths, err := rotated(entry.Path, since)
+	if o.query, err = q.As(entry.Pattern, entry.Zone); err != nil {
+		return nil, err
+	}
+	paths, err := rotated(entry.Path, q.Window.Since)
 	if err != nil {
 		return nil, err
 	}
@@ -111,11 +115,11 @@ func (o *log) close() {
 	}
 }
 
-// Scan reads the parts one after the other.
-func (o *log) Scan(ctx context.Context, q logs.Query, yield func(logs.Record) error) (logs.Stats, error) {
+// Scan reads the parts one after the other; only the query it was opened for is asked.
+func (o *log) Scan(ctx context.Context, _ logs.Query, yield func(logs.Record) error) (logs.Stats, error) {
 	var all logs.Stats
 	for _, f := range o.parts {
-		s, err := f.Scan(ctx, q, yield)
+		s, err := f.Scan(ctx, o.query, yield)
 		if s.Ends.After(all.Ends) {
 			all.Ends = s.Ends
 		}
@@ -124,6 +128,7 @@ func (o *log) Scan(ctx context.Context, q logs.Query, yield func(logs.Record) er
 		}
 		all.Size += s.Size
 		all.Timeless += s.Timeless
+		all.Sampled, all.Messages, all.Requests = all.Sampled+s.Sampled, all.Messages+s.Messages, all.Requests+s.Requests
 		all.Truncated = all.Truncated || s.Truncated || f.Replaced() && f == o.parts[len(o.parts)-1]
 		if err != nil {
 			return all, err
@@ -142,6 +147,8 @@ func (o *log) doubt(s logs.Stats, err error, since time.Time) string {
 	case s.Timeless > 0:
 		return fmt.Sprintf("%s in %s carry no time; give its formatter one", plural(int(s.Timeless), "refusal"), o.name)
 	case o.mtime.Before(since): // nothing was written to it in the window
+	case s.Sampled > 0 && s.Requests+s.Messages == 0:
+		return fmt.Sprintf("no line of %s could be understood; name its format in the catalogue, or write a pattern for it", o.name)
 	case s.Ends.IsZero():
 		return fmt.Sprintf("no line of %s has a time that rekey can read", o.name)
 	case o.format != logs.Access && o.mtime.Sub(s.Ends).Abs() > drift: // an access log names its zone
@@ -153,7 +160,10 @@ func (o *log) doubt(s logs.Stats, err error, since time.Time) string {
 
 // trouble says in plain words why a log could not be opened.
 func trouble(name string, err error) string {
+	var fault *logs.PatternError
 	switch {
+	case errors.As(err, &fault):
+		return fmt.Sprintf("the catalogue's pattern of %s %s", name, fault.Fault)
 	case errors.Is(err, errPacked):
 		return fmt.Sprintf("a part of %s that was rotated away is packed; keep one unpacked (logrotate's delaycompress)", name)
 	case errors.Is(err, fs.ErrNotExist):

@@ -27,7 +27,7 @@ type reading struct {
 // hands the events to j.
 func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, reach audit.Window, j *judge) reading {
 	var r reading
-	cover := newCoverage(list)
+	cover := newCoverage()
 	var files []*source
 	defer func() {
 		for _, f := range files {
@@ -39,18 +39,15 @@ func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, rea
 		opened, gaps := i.open(ctx, entry, display[n], reach)
 		files = append(files, opened...)
 		r.gaps = append(r.gaps, gaps...)
-		switch format := logs.Format(entry.Format); {
+		switch held := mayHold(nil, logs.Format(entry.Format)); {
 		case len(opened) == 0:
-			cover.note(format, audit.Unseen)
+			cover.note(held, audit.Unseen)
 		case len(gaps) > 0:
-			cover.note(format, audit.Partial)
+			cover.note(held, audit.Partial)
 		}
 	}
-	if !cover.any(logs.Access) {
-		r.gaps = append(r.gaps, audit.Gap{Source: "access log", Why: "The catalogue names none for this environment, so an accepted request leaves no trace here; add one."})
-	}
 
-	q := logs.Query{Window: reach, Zone: i.cfg.Zone, Workers: i.cfg.Workers}
+	q := logs.Query{Window: reach, Zone: i.cfg.Zone, Proxies: j.proxies, Workers: i.cfg.Workers}
 	for _, e := range j.endpoints {
 		q.Endpoints = append(q.Endpoints, logs.Endpoint{Path: e.Path, Method: e.Method})
 	}
@@ -60,14 +57,17 @@ func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, rea
 	for n, f := range files {
 		gaps, coverage := f.holes(window, stats[n], errs[n], len(files) > 1)
 		r.gaps = append(r.gaps, gaps...)
-		cover.note(f.format, coverage)
-		if f.format == logs.Access && coverage != audit.Unseen && stats[n].Begins.After(window.Since) && stats[n].Begins.After(r.evidence.AccessSince) {
+		cover.note(f.holds(stats[n]), coverage)
+		if f.requests(stats[n]) && coverage != audit.Unseen && stats[n].Begins.After(window.Since) && stats[n].Begins.After(r.evidence.AccessSince) {
 			r.evidence.AccessSince = stats[n].Begins
 		}
 		r.read = append(r.read, fmt.Sprintf("%s (%s searched)", f.name, extent(stats[n])))
 	}
-	r.evidence.Access = cover.of(logs.Access)
-	r.evidence.Refusals = cover.of(logs.Security, logs.Django)
+	if !cover.any(accepted) {
+		r.gaps = append(r.gaps, noAccess(list))
+	}
+	r.evidence.Access = cover.of(accepted)
+	r.evidence.Refusals = cover.of(refused)
 	return r
 }
 
@@ -106,7 +106,7 @@ func unread(ctx context.Context, files []*source, q logs.Query, errs []error) []
 			continue
 		}
 		// A failure here adds nothing to the gap that errs makes.
-		records, _, _ := back.Last(ctx, q, keep, audit.InvalidSignature, audit.Denied, audit.Used)
+		records, _, _ := back.Last(ctx, f.asks(q), keep, audit.InvalidSignature, audit.Denied, audit.Used)
 		for _, r := range records {
 			if r.Offset > f.last {
 				tails = append(tails, tail{Record: r, source: n})
@@ -119,7 +119,10 @@ func unread(ctx context.Context, files []*source, q logs.Query, errs []error) []
 
 // why says in a sentence why a log could not be opened and what to do.
 func why(err error) string {
+	var fault *logs.PatternError
 	switch {
+	case errors.As(err, &fault):
+		return fmt.Sprintf("The catalogue's pattern %s; %s.", fault.Fault, fault.Remedy)
 	case errors.Is(err, logs.ErrEmpty):
 		return "The file is empty, which a service that logs nothing and a wiped log have in common; check that it is still written to."
 	case errors.Is(err, fs.ErrNotExist):

@@ -3,6 +3,7 @@ package inspect
 import (
 	"context"
 	"io"
+	"time"
 
 	"rekey/audit"
 	"rekey/audit/logs"
@@ -16,6 +17,23 @@ type source struct {
 	name   string // what people call it: "nginx/access.log"
 	format logs.Format
 	last   int64 // largest offset of a record handed on; -1 before any
+	// What the catalogue says of how its lines are written.
+	pattern *logs.Pattern
+	zone    *time.Location
+}
+
+// Scan reads the log as it is written.
+func (s *source) Scan(ctx context.Context, q logs.Query, yield func(logs.Record) error) (logs.Stats, error) {
+	return s.Source.Scan(ctx, s.asks(q), yield)
+}
+
+// asks is q of the log as it is written.
+func (s *source) asks(q logs.Query) logs.Query {
+	q.Pattern = s.pattern
+	if s.zone != nil {
+		q.Zone = s.zone
+	}
+	return q
 }
 
 // newest is a source that finds its newest records without reading all: what a deadline
@@ -38,11 +56,15 @@ type quoter interface {
 // cannot be read. Without a source, the entry is unseen. Only reach will be asked for.
 func (i *Inspector) open(_ context.Context, entry secret.Log, name string, _ audit.Window) ([]*source, []audit.Gap) {
 	format := logs.Format(entry.Format)
+	written, err := logs.Query{}.As(entry.Pattern, entry.Zone)
+	if err != nil {
+		return nil, []audit.Gap{{Source: name, Why: why(err)}}
+	}
 	file, err := logs.Open(entry.Path, format)
 	if err != nil {
 		return nil, []audit.Gap{{Source: name, Why: why(err)}}
 	}
-	return []*source{{Source: file, name: name, format: format, last: -1}}, nil
+	return []*source{{Source: file, name: name, format: format, last: -1, pattern: written.Pattern, zone: written.Zone}}, nil
 }
 
 // close ends what the source holds open.
@@ -56,7 +78,7 @@ func (s *source) close() {
 func sources(list []*source) []logs.Source {
 	out := make([]logs.Source, len(list))
 	for n, s := range list {
-		out[n] = s.Source
+		out[n] = s
 	}
 	return out
 }
