@@ -62,7 +62,7 @@ func (b *block) search(lo, hi int64) (found, error) {
 	case b.dialect.needles == nil:
 		b.every(&out)
 	default:
-		b.seek(&out, b.dialect.needles, b.dialect.parse)
+		b.seek(&out, b.dialect.needles, b.dialect.judge)
 	}
 	return out, nil
 }

@@ -15,6 +15,7 @@ type dialect struct {
 	pattern *Pattern
 	proxies []netip.Prefix
 	needles [][]byte // nil: look at every line
+	words   [][]byte // those of them that are words
 	scratch fields
 	inner   *dialect // for lines inside of lines
 }
