@@ -253,6 +253,7 @@ func (f *fields) record() (Record, bool) {
 	if !f.time.IsZero() {
 		r.At = f.time
 	}
+	r.Proxied = r.Addr.IsValid() && len(f.d.proxies) > 0 && trusted(r.Addr, f.d.proxies)
 	return r, ok
 }
 

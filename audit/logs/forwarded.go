@@ -52,21 +52,27 @@ func (d *dialect) through(r Record, line []byte) Record {
 	if len(d.proxies) == 0 {
 		return r
 	}
+	r.Addr = d.forwardedIn(line, r.Addr)
+	r.Proxied = r.Addr.IsValid() && trusted(r.Addr, d.proxies)
+	return r
+}
+
+func (d *dialect) forwardedIn(line []byte, peer netip.Addr) netip.Addr {
 	from := 0
 	var field []byte
 	for range 4 { // the request, the referrer, the agent, and it
 		open := quote(line, from)
 		if open < 0 {
-			return r
+			return peer
 		}
 		end := quote(line, open+1)
 		if end < 0 {
-			return r
+			return peer
 		}
 		field, from = line[open+1:end], end+1
 	}
 	if last := field[bytes.LastIndexByte(field, ',')+1:]; parseAddr(bytes.TrimSpace(last)).IsValid() {
-		r.Addr = client(r.Addr, field, d.proxies)
+		return client(peer, field, d.proxies)
 	}
-	return r
+	return peer
 }

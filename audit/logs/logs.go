@@ -104,10 +104,13 @@ type Record struct {
 	Recorder Recorder
 	At       time.Time
 	Addr     netip.Addr
-	Method   string
-	Path     string // decoded, without its query
-	Agent    string
-	Status   int
+	// Proxied reports that Addr is a proxy's of Query.Proxies, which did not say whose
+	// request it passed on.
+	Proxied bool
+	Method  string
+	Path    string // decoded, without its query
+	Agent   string
+	Status  int
 	// Guarded is the index in Query.Endpoints that Path belongs to, or -1.
 	Guarded int
 	// Offset is the byte at which the line begins. Sources without bytes number their

@@ -116,7 +116,7 @@ func (j *judge) use(e logs.Event, ours bool) bool {
 	switch {
 	case ours:
 		return false // what the secret is for
-	case !e.Addr.IsValid() || logs.Relay(e.Addr) || within(e.Addr, j.proxies):
+	case !e.Addr.IsValid() || logs.Relay(e.Addr) || e.Proxied:
 		j.unnamed.add(e, ours)
 		return false
 	case len(j.endpoints[e.Guarded].Callers) > 0:
