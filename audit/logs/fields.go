@@ -299,7 +299,7 @@ func (f *fields) answered() (Record, bool) {
 // it says who asked, for what, and what the answer was. One without the first is about a
 // request the application made itself.
 func (f *fields) isRequest() bool {
-	return f.status != 0 && (f.path != nil || f.request != nil && f.request[0] != '<') && (f.addrOf.is || f.forwardedOf.is || f.addressless)
+	return f.status != 0 && (f.path != nil || len(f.request) > 0 && f.request[0] != '<') && (f.addrOf.is || f.forwardedOf.is || f.addressless)
 }
 
 func methodText(method []byte) string {

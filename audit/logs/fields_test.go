@@ -34,8 +34,7 @@ func readByReflection(f *fields, line []byte) {
 		}
 		next()
 	}
-	var skip func(depth int) // passes over a value that is nested too deeply
-	skip = func(depth int) {
+	skip := func(depth int) { // passes over a value that is nested too deeply
 		for depth > 0 {
 			if d, ok := next().(json.Delim); ok && (d == '{' || d == '[') {
 				depth++

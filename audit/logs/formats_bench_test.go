@@ -27,7 +27,7 @@ var writers = map[string]struct {
 		return fmt.Sprintf(`time=%s level=info msg="handled request" method=POST path=%s status=%d bytes=%d duration=%dus remote_addr=%s user_agent="Mozilla/5.0 (X11; Linux x86_64) %s Safari/537.36"`,
 			at.Format(time.RFC3339), path, status, r.IntN(90000), r.IntN(9000), ip, decoy)
 	}},
-	"pattern": {Custom, func(at time.Time, ip, path string, status int, decoy string, r *rand.Rand) string {
+	"pattern": {Custom, func(at time.Time, ip, path string, status int, decoy string, _ *rand.Rand) string {
 		return fmt.Sprintf(`%s|%s|POST|%s|%d|-|Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 %s Safari/537.36`, at.Format(time.RFC3339), ip, path, status, decoy)
 	}},
 	"mixed": {Auto, func(at time.Time, ip, path string, status int, decoy string, r *rand.Rand) string {
