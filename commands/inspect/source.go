@@ -23,15 +23,15 @@ type source struct {
 }
 
 // Scan reads the log as it is written.
-func (s *source) Scan(ctx context.Context, q logs.Query, yield func(logs.Record) error) (logs.Stats, error) {
-	return s.Source.Scan(ctx, s.asks(q), yield)
+func (f *source) Scan(ctx context.Context, q logs.Query, yield func(logs.Record) error) (logs.Stats, error) {
+	return f.Source.Scan(ctx, f.asks(q), yield)
 }
 
 // asks is q of the log as it is written.
-func (s *source) asks(q logs.Query) logs.Query {
-	q.Pattern = s.pattern
-	if s.zone != nil {
-		q.Zone = s.zone
+func (f *source) asks(q logs.Query) logs.Query {
+	q.Pattern = f.pattern
+	if f.zone != nil {
+		q.Zone = f.zone
 	}
 	return q
 }
@@ -68,8 +68,8 @@ func (i *Inspector) open(_ context.Context, entry secret.Log, name string, _ aud
 }
 
 // close ends what the source holds open.
-func (s *source) close() {
-	if c, ok := s.Source.(io.Closer); ok {
+func (f *source) close() {
+	if c, ok := f.Source.(io.Closer); ok {
 		_ = c.Close() // it was only read
 	}
 }
