@@ -148,7 +148,7 @@ func bracketed(head []byte, zone *time.Location) (time.Time, bool) {
 	if open < 0 {
 		return time.Time{}, false
 	}
-	return parseStamp(head[open+1:len(head)-1], zone)
+	return parseStamp(head[open+1:len(head)-1], clock{zone: zone})
 }
 
 // agentAfter reads the second quoted field of what follows the status, as the

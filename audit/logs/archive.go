@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 )
 
 // archive is a packed part of a log. It is read once, from its beginning, by the code
@@ -15,10 +16,11 @@ type archive struct {
 	name   string // for people
 	format Format
 	packing
-	file  *os.File
-	size  int64 // packed
-	sizes sizes
-	spare *decoders
+	file    *os.File
+	size    int64 // packed
+	written time.Time
+	sizes   sizes
+	spare   *decoders
 }
 
 const (
@@ -40,8 +42,8 @@ func (a *archive) scan(ctx context.Context, q Query, yield func(Record) error) (
 	}
 	defer packed.close()
 	text := newRolling(packed, a.sizes.block+2*a.sizes.line+8)
-	b := newBlock(&File{path: a.name, format: a.format, f: text, sizes: a.sizes}, q)
-	late := q.Window.Until.Add((&prober{zone: q.zone()}).margin())
+	b := newBlock(&File{path: a.name, format: a.format, f: text, sizes: a.sizes, written: a.written}, q)
+	late := q.Window.Until.Add(margin(q.zone()))
 	lines := lineCounter{text: text}
 	step := int64(a.sizes.block)
 	for lo := int64(0); ; lo += step {
@@ -54,6 +56,9 @@ func (a *archive) scan(ctx context.Context, q Query, yield func(Record) error) (
 			return stats, fmt.Errorf("reading %s: %w", a.name, err)
 		}
 		stats.add(f)
+		if !a.format.telling() {
+			b.sample(&stats)
+		}
 		for _, r := range f.records {
 			r.Name = fmt.Sprintf("%s:%d", a.name, lines.before(r.Offset)+1)
 			line := lineAt(text.held(r.Offset, r.Offset+int64(a.sizes.line)), 0, a.sizes.line)

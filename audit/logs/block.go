@@ -8,12 +8,13 @@ import (
 // block is one worker's view of a stretch of a file. Every line belongs to the
 // block it begins in, so that any division into blocks finds the same records.
 type block struct {
-	file  *File
-	query Query
-	zone  *time.Location
-	guard guards
-	buf   []byte
-	spare []byte // for looking above the block
+	file    *File
+	query   Query
+	zone    *time.Location
+	guard   guards
+	dialect *dialect
+	buf     []byte
+	spare   []byte // for looking above the block
 
 	data   []byte // the bytes from the block's first line to the end of its last
 	origin int64  // the offset of data[0] in the file
@@ -42,7 +43,7 @@ type found struct {
 
 func newBlock(l *File, q Query) *block {
 	return &block{
-		file: l, query: q, zone: q.zone(), guard: newGuards(q.Endpoints),
+		file: l, query: q, zone: q.zone(), guard: newGuards(q.Endpoints), dialect: l.dialect(q),
 		buf: make([]byte, l.sizes.block+l.sizes.line+1),
 	}
 }
@@ -55,13 +56,13 @@ func (b *block) search(lo, hi int64) (found, error) {
 	}
 	var out found
 	out.bytes = int64(b.end)
-	switch b.file.format {
-	case Access:
+	switch {
+	case b.file.format == Access:
 		b.walk(&out)
-	case Django:
-		b.seek(&out, djangoNeedles, parseDjango)
+	case b.dialect.needles == nil:
+		b.every(&out)
 	default:
-		b.seek(&out, securityNeedles, parseSecurity)
+		b.seek(&out, b.dialect.needles, b.dialect.judge)
 	}
 	return out, nil
 }
@@ -118,8 +119,9 @@ func (b *block) walk(out *found) {
 			line, next = line[:i], at+i+1
 		}
 		out.lines++
-		if r, ok := parseAccess(trimLine(line, b.file.sizes.line), b.guard, b.zone); ok {
-			b.keep(out, r, at)
+		line = trimLine(line, b.file.sizes.line)
+		if r, ok := parseAccess(line, b.guard, b.zone); ok {
+			b.keep(out, b.dialect.through(r, line), at)
 		}
 		at = next
 	}
@@ -132,7 +134,7 @@ var (
 )
 
 // seek jumps from needle to needle and judges only the lines that hold one.
-func (b *block) seek(out *found, needles [][]byte, parse func([]byte, guards, *time.Location) (Record, bool)) {
+func (b *block) seek(out *found, needles [][]byte, parse func([]byte) (Record, bool)) {
 	out.lines = int64(bytes.Count(b.data[:b.end], newline))
 	if b.end > 0 && b.data[b.end-1] != '\n' {
 		out.lines++
@@ -163,7 +165,7 @@ func (b *block) seek(out *found, needles [][]byte, parse func([]byte, guards, *t
 		if i := bytes.IndexByte(b.data[nearest:], '\n'); i >= 0 {
 			end = nearest + i
 		}
-		if r, ok := parse(trimLine(b.data[start:end], b.file.sizes.line), b.guard, b.zone); ok {
+		if r, ok := parse(trimLine(b.data[start:end], b.file.sizes.line)); ok {
 			b.keep(out, r, start)
 		}
 		at = end + 1
@@ -251,19 +253,4 @@ func (b *block) firstTime() (time.Time, bool) {
 	return time.Time{}, false
 }
 
-func (b *block) stampOf(line []byte) (time.Time, bool) {
-	return stampOf(b.file.format, line, b.zone)
-}
-
-// stampOf is the time a line carries. An access log's stands right before the
-// request: what is further left is the visitor's user name.
-func stampOf(format Format, line []byte, zone *time.Location) (time.Time, bool) {
-	if format != Access {
-		return stamp(line, zone)
-	}
-	open := quote(line, 0)
-	if open < 0 {
-		return time.Time{}, false
-	}
-	return bracketed(line[:open], zone)
-}
+func (b *block) stampOf(line []byte) (time.Time, bool) { return b.dialect.stamp(line) }

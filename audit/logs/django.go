@@ -3,7 +3,6 @@ package logs
 import (
 	"bytes"
 	"strings"
-	"time"
 
 	"rekey/audit"
 )
@@ -12,20 +11,20 @@ import (
 // log_response ("%s: %s" of reason phrase and path), django.core.handlers.exception
 // ("Forbidden (Permission denied): %s"), django.middleware.csrf ("Forbidden (%s): %s"),
 // and django.core.servers.basehttp ('"%s" %s %s').
-func parseDjango(line []byte, g guards, zone *time.Location) (Record, bool) {
+func parseDjango(line []byte, g guards, c clock) (Record, bool) {
 	if r, ok := parseReason(line, g); ok {
-		if at, ok := stamp(line, zone); ok {
+		if at, ok := stamp(line, c); ok {
 			r.At = at
 		}
 		return r, true
 	}
 	if r, ok := parseRunserver(line, g); ok {
-		if at, ok := stamp(line, zone); ok {
+		if at, ok := stamp(line, c); ok {
 			r.At = at
 		}
 		return r, true
 	}
-	return parseSecurity(line, g, zone)
+	return parseSecurity(line, g, c)
 }
 
 var (

@@ -35,6 +35,8 @@ type File struct {
 	size   int64
 	sizes  sizes
 	file   *os.File // nil where f is no file
+	// written is when it was last written to, which tells the year of stamps without one.
+	written time.Time
 	// head is how the file began when it was opened, which tells a file that was
 	// truncated and grew again from one that only grew.
 	head []byte
@@ -53,28 +55,19 @@ type sizes struct {
 // file that is missing or unreadable is an error of package os, one that is no file is
 // ErrIrregular, an empty one is ErrEmpty.
 func Open(path string, format Format) (*File, error) {
-	if err := known(format); err != nil {
-		return nil, fmt.Errorf("opening log: %w", err)
+	if !format.known() {
+		return nil, fmt.Errorf("opening log: unknown format %q", format)
 	}
 	f, info, err := openRegular(path)
 	if err != nil {
 		return nil, fmt.Errorf("opening log: %w", err)
 	}
-	l := newFile(path, format, f, info.Size())
+	l := newFile(path, format, f, info)
 	if err := l.begin(); err != nil {
 		_ = f.Close()
 		return nil, fmt.Errorf("opening log: %w", err)
 	}
 	return l, nil
-}
-
-// known refuses a format there is none of.
-func known(format Format) error {
-	switch format {
-	case Security, Django, Access:
-		return nil
-	}
-	return fmt.Errorf("unknown format %q", format)
 }
 
 // ErrIrregular reports a pipe, a folder or a device in the place of a log.
@@ -105,8 +98,8 @@ func openRegular(path string) (*os.File, os.FileInfo, error) {
 	return f, info, nil
 }
 
-func newFile(path string, format Format, f *os.File, size int64) *File {
-	return &File{path: path, format: format, f: f, file: f, size: size, sizes: usual}
+func newFile(path string, format Format, f *os.File, info os.FileInfo) *File {
+	return &File{path: path, format: format, f: f, file: f, size: info.Size(), written: info.ModTime(), sizes: usual}
 }
 
 // usual are the sizes for reading files.
@@ -168,7 +161,7 @@ func (l *File) skipHole() error {
 				return nil // the line behind it is in view
 			}
 			l.skip = at
-			l.f, l.size = behind{l.file, l.skip}, l.size-l.skip
+			l.f, l.size = shifted{l.file, l.skip}, l.size-l.skip
 			return nil
 		}
 		at += int64(n)
@@ -176,13 +169,13 @@ func (l *File) skipHole() error {
 	return ErrEmpty // nothing was written since
 }
 
-// behind reads a file from an offset on.
-type behind struct {
+// shifted reads a file from an offset on.
+type shifted struct {
 	r    io.ReaderAt
 	skip int64
 }
 
-func (b behind) ReadAt(p []byte, offset int64) (int, error) { return b.r.ReadAt(p, b.skip+offset) }
+func (b shifted) ReadAt(p []byte, offset int64) (int, error) { return b.r.ReadAt(p, b.skip+offset) }
 
 // Path is the path the file was opened by.
 func (l *File) Path() string { return l.path }

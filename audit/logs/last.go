@@ -16,11 +16,14 @@ import (
 // slower than a scan on all cores, so it changes over to that.
 func (l *File) Last(ctx context.Context, q Query, n int, kinds ...audit.Kind) ([]Record, Stats, error) {
 	stats := Stats{Size: l.Size()}
+	if l.format == Custom && q.Pattern == nil {
+		return nil, stats, fmt.Errorf("reading %s: %w", l.path, errNoPattern)
+	}
 	tally := newNewest(n, kinds)
 	if n <= 0 {
 		return nil, stats, nil
 	}
-	p := &prober{file: l, zone: q.zone()}
+	p := &prober{file: l, dialect: l.dialect(q)}
 	inOrder, err := l.orderly(p)
 	if err != nil {
 		return nil, stats, fmt.Errorf("reading %s: %w", l.path, err)

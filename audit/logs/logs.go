@@ -36,7 +36,29 @@ const (
 	Django Format = "django"
 	// Access is an access log in combined or common format: gunicorn, nginx, Apache.
 	Access Format = "access"
+	// JSON holds one JSON object a line, requests and messages alike; what its fields are
+	// called is known of the writers in the table of names.
+	JSON Format = "json"
+	// Logfmt holds key=value pairs of the same names.
+	Logfmt Format = "logfmt"
+	// Custom holds lines that Query.Pattern reads.
+	Custom Format = "pattern"
+	// Auto tries every line by what it looks like, so that a file into which several
+	// programs write gives the evidence of all.
+	Auto Format = "auto"
 )
+
+// known reports whether there is such a format.
+func (f Format) known() bool {
+	switch f {
+	case Security, Django, Access, JSON, Logfmt, Custom, Auto:
+		return true
+	}
+	return false
+}
+
+// telling reports whether the format says by itself which kind of evidence a log holds.
+func (f Format) telling() bool { return f == Security || f == Django || f == Access }
 
 // Query says what to look for.
 type Query struct {
@@ -47,6 +69,10 @@ type Query struct {
 	Endpoints []Endpoint
 	// Zone is the zone of timestamps that name none, as Django's; nil means UTC.
 	Zone *time.Location
+	// Pattern reads the lines of a log whose format is Custom.
+	Pattern *Pattern
+	// Proxies are the addresses whose X-Forwarded-For is believed; none by default.
+	Proxies []netip.Prefix
 	// Workers is how many blocks are searched at once; 0 means one for each core.
 	Workers int
 }
@@ -79,10 +105,13 @@ type Record struct {
 	Recorder Recorder
 	At       time.Time
 	Addr     netip.Addr
-	Method   string
-	Path     string // decoded, without its query
-	Agent    string
-	Status   int
+	// Proxied reports that Addr is a proxy's of Query.Proxies, which did not say whose
+	// request it passed on.
+	Proxied bool
+	Method  string
+	Path    string // decoded, without its query
+	Agent   string
+	Status  int
 	// Guarded is the index in Query.Endpoints that Path belongs to, or -1.
 	Guarded int
 	// Offset is the byte at which the line begins. Sources without bytes number their
@@ -115,6 +144,11 @@ type Stats struct {
 	Truncated bool
 	// Gaps are what the source itself knows to be missing.
 	Gaps []Gap
+	// Sampled counts the lines that were looked at, all over the log and whatever the
+	// window, to learn what it holds if its format does not say so. Messages counts those
+	// of them that said anything but told of no request, and Requests those that did,
+	// together with the records that do.
+	Sampled, Messages, Requests int64
 }
 
 // Gap is something of the window that a source could not read.
@@ -124,6 +158,23 @@ type Gap struct {
 	Left audit.Coverage // how much of the window the source shows all the same
 }
 
+// As is the query for a log with a pattern of its own ("" for none) and a zone of its own
+// (nil for the query's). The error is a *PatternError.
+func (q Query) As(pattern string, zone *time.Location) (Query, error) {
+	if zone != nil {
+		q.Zone = zone
+	}
+	q.Pattern = nil
+	if pattern != "" {
+		p, err := ParsePattern(pattern)
+		if err != nil {
+			return q, err
+		}
+		q.Pattern = p
+	}
+	return q, nil
+}
+
 func (q Query) zone() *time.Location {
 	if q.Zone == nil {
 		return time.UTC
@@ -131,6 +182,4 @@ func (q Query) zone() *time.Location {
 	return q.Zone
 }
 
-func (q Query) holds(at time.Time) bool {
-	return !at.Before(q.Window.Since) && (q.Window.Until.IsZero() || at.Before(q.Window.Until))
-}
+func (q Query) holds(at time.Time) bool { return within(q.Window, at) }

@@ -45,7 +45,7 @@ type Event struct {
 //     when both were accepted or both refused, their times differ by at most 2 s, and
 //     path, address, method and status are equal wherever both know them.
 //   - A recorder that does not know the address (django.request), or knows only the
-//     proxy in front of it (127.0.0.1, ::1), fits any address.
+//     proxy in front of it (127.0.0.1, ::1, or one of Query.Proxies), fits any address.
 //   - A signature failure without a path fits by its address; without either it
 //     fits a refusal on a guarded endpoint.
 //
@@ -145,7 +145,7 @@ func (g *group) fits(r Record) bool {
 	if g.At.Truncate(time.Second).Sub(r.At.Truncate(time.Second)).Abs() > tolerance {
 		return false
 	}
-	if a, b := vague(g.Addr), vague(r.Addr); a.IsValid() && b.IsValid() && a != b {
+	if a, b := g.vague(), r.vague(); a.IsValid() && b.IsValid() && a != b {
 		return false
 	}
 	if g.Method != "" && r.Method != "" && g.Method != r.Method {
@@ -164,8 +164,8 @@ func (g *group) join(rec recorder, source int, r Record) {
 	if r.At.Before(g.At) {
 		g.At = r.At
 	}
-	if vague(r.Addr).IsValid() && !vague(g.Addr).IsValid() || !g.Addr.IsValid() {
-		g.Addr = r.Addr
+	if r.vague().IsValid() && !g.vague().IsValid() || !g.Addr.IsValid() {
+		g.Addr, g.Proxied = r.Addr, r.Proxied
 	}
 	if g.Path == "" {
 		g.Path = r.Path
@@ -187,12 +187,12 @@ func (g *group) join(rec recorder, source int, r Record) {
 func (g *group) by(rec recorder) bool { return slices.Contains(g.recs, rec) }
 
 // vague is the address as far as it identifies a client: the loopback addresses a
-// proxy on the same machine connects from identify none.
-func vague(addr netip.Addr) netip.Addr {
-	if Relay(addr) {
+// proxy on the same machine connects from identify none, nor do those of proxies.
+func (r *Record) vague() netip.Addr {
+	if r.Proxied || Relay(r.Addr) {
 		return netip.Addr{}
 	}
-	return addr
+	return r.Addr
 }
 
 // Relay reports whether addr is one that a proxy on the same machine usually

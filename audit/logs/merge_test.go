@@ -240,3 +240,22 @@ func TestMergerForgets(t *testing.T) {
 		t.Errorf("%d events and %d queues are kept after 10 minutes at 100 a second", len(m.open), len(m.queues))
 	}
 }
+
+// An address of a trusted proxy that did not say whom it spoke for fits any client's.
+func TestMergerTakesAProxyForNobody(t *testing.T) {
+	t.Parallel()
+	at := midnight
+	for _, proxied := range []bool{true, false} {
+		var events []Event
+		m := NewMerger(func(e Event) { events = append(events, e) })
+		m.Add(0, Record{Kind: audit.Denied, Recorder: Server, At: at, Addr: netip.MustParseAddr("10.0.0.1"), Proxied: proxied, Path: "/x", Status: 401, Guarded: -1})
+		m.Add(1, Record{Kind: audit.Denied, Recorder: Server, At: at, Addr: netip.MustParseAddr("203.0.113.66"), Path: "/x", Status: 401, Guarded: -1})
+		m.Close()
+		if want := map[bool]int{true: 1, false: 2}[proxied]; len(events) != want {
+			t.Errorf("proxied %t: %d events, want %d", proxied, len(events), want)
+		}
+		if proxied && (events[0].Addr.String() != "203.0.113.66" || events[0].Proxied) {
+			t.Errorf("%+v", events[0])
+		}
+	}
+}

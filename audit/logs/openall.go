@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -69,7 +70,10 @@ func few(sets []*Set) []*Set {
 
 // Why says in a sentence why a log could not be opened, and what to do.
 func Why(err error) string {
+	var fault *PatternError
 	switch {
+	case errors.As(err, &fault):
+		return fmt.Sprintf("The catalogue's pattern %s; %s.", fault.Fault, fault.Remedy)
 	case errors.Is(err, ErrEmpty):
 		return "The file is empty, which a service that logs nothing and a wiped log have in common; check that it is still written to."
 	case errors.Is(err, ErrNothing):

@@ -151,7 +151,7 @@ func (o *opening) drop(p *part) {
 	o.parts = slices.DeleteFunc(o.parts, func(other *part) bool { return other == p })
 }
 
-func (o *opening) margin() time.Duration { return (&prober{zone: o.Query.zone()}).margin() }
+func (o *opening) margin() time.Duration { return margin(o.Query.zone()) }
 
 // label is what people call a part: as the log, in whose place it stands.
 func (o *opening) label(part string) string {

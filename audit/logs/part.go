@@ -48,7 +48,7 @@ func (o *opening) open(c candidate) (*part, error) {
 // look reads the beginning of the file.
 func (p *part) look(o *opening) error {
 	p.plain, p.archive, p.head, p.begins = nil, nil, nil, time.Time{}
-	l := newFile(p.path, o.Format, p.raw, p.info.Size())
+	l := newFile(p.path, o.Format, p.raw, p.info)
 	l.sizes = o.sizes
 	err := l.begin()
 	if errors.Is(err, ErrEmpty) {
@@ -71,7 +71,7 @@ func (p *part) look(o *opening) error {
 	}
 	sizes := o.sizes
 	sizes.block = min(sizes.block, archiveBlock)
-	p.archive = &archive{name: p.label, format: o.Format, packing: packed, file: p.raw, size: p.info.Size(), sizes: sizes, spare: o.spare}
+	p.archive = &archive{name: p.label, format: o.Format, packing: packed, file: p.raw, size: p.info.Size(), written: p.info.ModTime(), sizes: sizes, spare: o.spare}
 	return p.peek(o)
 }
 
@@ -88,7 +88,7 @@ func (p *part) peek(o *opening) error {
 	for _, reach := range []int{headSize, maxLine} {
 		m, err := io.ReadFull(packed, text[n:reach])
 		n += m
-		l := &File{path: p.path, format: o.Format, f: bytes.NewReader(text[:n]), size: int64(n), sizes: o.sizes}
+		l := &File{path: p.path, format: o.Format, f: bytes.NewReader(text[:n]), size: int64(n), sizes: o.sizes, written: p.info.ModTime()}
 		at, _ := firstTimeOf(l, o.Query)
 		if p.head, p.begins = text[:min(n, headSize)], at; !at.IsZero() || err != nil {
 			break
@@ -100,7 +100,7 @@ func (p *part) peek(o *opening) error {
 
 // firstTimeOf is the first time in a file; zero where none is near its beginning.
 func firstTimeOf(l *File, q Query) (time.Time, error) {
-	p := &prober{file: l, zone: q.zone()}
+	p := &prober{file: l, dialect: l.dialect(q)}
 	first, err := p.timedFrom(0)
 	return first.at, err
 }

@@ -83,7 +83,7 @@ func (m *Merger) offer(g *group, known []key) {
 
 // keys are those under which a record may look for g.
 func (g *group) keys() []key {
-	k := key{accepted: g.Kind == audit.Used, path: bare(g.Path), addr: vague(g.Addr)}
+	k := key{accepted: g.Kind == audit.Used, path: bare(g.Path), addr: g.vague()}
 	list := []key{k}
 	anyone := k
 	anyone.addr, anyone.anyAddr = netip.Addr{}, true
@@ -106,7 +106,7 @@ func (g *group) keys() []key {
 // partner finds the oldest open event that r, written by rec, can be about. The
 // address decides first: an event with the same one beats an event without.
 func (m *Merger) partner(rec recorder, r Record) *group {
-	k := key{accepted: r.Kind == audit.Used, path: bare(r.Path), addr: vague(r.Addr)}
+	k := key{accepted: r.Kind == audit.Used, path: bare(r.Path), addr: r.vague()}
 	unknown, anyone := k, k
 	unknown.addr = netip.Addr{}
 	anyone.addr, anyone.anyAddr = netip.Addr{}, true

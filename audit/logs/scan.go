@@ -14,11 +14,19 @@ import (
 // When ctx ends, Scan returns its error with the Stats so far: everything handed to
 // yield is valid, and what lies behind was not read.
 func (l *File) Scan(ctx context.Context, q Query, yield func(Record) error) (Stats, error) {
+	if l.format == Custom && q.Pattern == nil {
+		return Stats{Size: l.Size()}, fmt.Errorf("reading %s: %w", l.path, errNoPattern)
+	}
 	s, err := l.locate(q)
 	if err != nil {
 		return Stats{Size: l.Size(), Truncated: l.shrunk()}, fmt.Errorf("reading %s: %w", l.path, err)
 	}
 	stats := Stats{Size: l.Size(), Begins: s.begins, Ends: s.ends, Ordered: s.ordered}
+	if !l.format.telling() {
+		if err := l.survey(l.dialect(q), &stats); err != nil {
+			return stats, fmt.Errorf("reading %s: %w", l.path, err)
+		}
+	}
 	err = l.scan(ctx, q, s.from, s.to, func(f found) error {
 		stats.add(f)
 		for _, r := range f.records {
@@ -36,6 +44,11 @@ func (s *Stats) add(f found) {
 	s.Read += f.bytes
 	s.Lines += f.lines
 	s.Timeless += f.timeless
+	for i := range f.records {
+		if f.records[i].Recorder == Server {
+			s.Requests++
+		}
+	}
 }
 
 // result is a searched block on its way to the consumer.

@@ -3,7 +3,6 @@ package logs
 import (
 	"bytes"
 	"strings"
-	"time"
 
 	"rekey/audit"
 )
@@ -18,29 +17,39 @@ var phrase = []byte("nvalid signature")
 //
 //	WARNING 2026-11-22 19:35:18,123 views_seo Invalid signature from 203.0.113.66 on POST /api/revalidate/
 //	[22/Nov/2026 19:35:18] WARNING POST /api/revalidate/ ip=203.0.113.66: Invalid signature
-func parseSecurity(line []byte, g guards, zone *time.Location) (Record, bool) {
-	i := bytes.Index(line, phrase)
-	if i < 1 || line[i-1] != 'I' && line[i-1] != 'i' {
-		return Record{}, false
-	}
-	head := line[:i-1]
-	if !wroteIt(head) {
+func parseSecurity(line []byte, g guards, c clock) (Record, bool) {
+	head, tail, ok := signatureIn(line)
+	if !ok {
 		return Record{}, false
 	}
 	r := Record{Kind: audit.InvalidSignature, Recorder: Application, Guarded: -1}
-	if at, ok := stamp(line, zone); ok {
+	if at, ok := stamp(line, c); ok {
 		r.At = at
 	}
-	// What follows the phrase names the client in most layouts, so it is read first;
-	// what stands before it fills what is still missing.
-	r.fill(line[i+len(phrase):])
+	r.about(head, tail, g)
+	return r, true
+}
+
+// signatureIn finds the phrase in text, and what stands before and behind it.
+func signatureIn(text []byte) (head, tail []byte, ok bool) {
+	i := bytes.Index(text, phrase)
+	if i < 1 || text[i-1] != 'I' && text[i-1] != 'i' {
+		return nil, nil, false
+	}
+	head = text[:i-1]
+	return head, text[i+len(phrase):], wroteIt(head)
+}
+
+// about reads whose signature it was. What follows the phrase names the client in most
+// layouts, so it is read first; what stands before it fills what is still missing.
+func (r *Record) about(head, tail []byte, g guards) {
+	r.fill(tail)
 	r.fill(head)
 	if r.Path != "" {
 		path := canonical(r.Path)
 		r.Guarded = g.find(r.Method, path)
 		r.Path = shown(path)
 	}
-	return r, true
 }
 
 // wroteIt reports whether a phrase after head is the application's own.
@@ -81,12 +90,17 @@ func reasonIn(head []byte) bool {
 	return false
 }
 
-// pathStart is the index of the first word that begins with a slash, or -1.
+// pathStart is the index of the first word that begins with a slash, or has one after an
+// equals sign, or -1.
 func pathStart(s []byte) int {
 	if len(s) > 0 && s[0] == '/' {
 		return 0
 	}
-	return bytes.Index(s, []byte(" /"))
+	word, named := bytes.Index(s, []byte(" /")), bytes.Index(s, []byte("=/"))
+	if word < 0 || named >= 0 && named < word {
+		return named
+	}
+	return word
 }
 
 // fill reads address, method and path from the words of s, in any order, with or

@@ -44,8 +44,11 @@ func OpenSet(ctx context.Context, cfg SetConfig) (*Set, error) {
 }
 
 func openSet(ctx context.Context, cfg SetConfig, sizes sizes) (*Set, error) {
-	if err := known(cfg.Format); err != nil {
-		return nil, fmt.Errorf("opening log: %w", err)
+	if !cfg.Format.known() {
+		return nil, fmt.Errorf("opening log: unknown format %q", cfg.Format)
+	}
+	if cfg.Format == Custom && cfg.Query.Pattern == nil {
+		return nil, fmt.Errorf("opening log: %w", errNoPattern)
 	}
 	cfg.Name = cmp.Or(cfg.Name, filepath.Base(cfg.Path))
 	o := &opening{SetConfig: cfg, sizes: sizes, spare: &decoders{}}

@@ -74,6 +74,9 @@ func (s *Stats) join(next Stats) {
 	s.Read += next.Read
 	s.Lines += next.Lines
 	s.Timeless += next.Timeless
+	s.Sampled += next.Sampled
+	s.Messages += next.Messages
+	s.Requests += next.Requests
 	s.Ordered = s.Ordered && next.Ordered
 	s.Truncated = s.Truncated || next.Truncated
 	s.Gaps = append(s.Gaps, next.Gaps...)
@@ -94,8 +97,8 @@ type unpacking struct {
 	err     error
 }
 
-// ahead is how many batches an archive may be ahead of the reading.
-const ahead = 8
+// lead is how many batches an archive may be ahead of the reading.
+const lead = 8
 
 // unpackAhead reads the packed parts in their order, as many at once as there are
 // workers. The oldest is always among them, so that the reading never waits in vain.
@@ -104,7 +107,7 @@ func (s *Set) unpackAhead(ctx context.Context, q Query, wg *sync.WaitGroup) map[
 	var packed []*part
 	for _, p := range s.parts {
 		if p.archive != nil {
-			started[p] = &unpacking{records: make(chan []Record, ahead)}
+			started[p] = &unpacking{records: make(chan []Record, lead)}
 			packed = append(packed, p)
 		}
 	}

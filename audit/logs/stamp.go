@@ -9,27 +9,33 @@ import (
 // and process id, but not in a message.
 const stampReach = 160
 
-// stamp finds the time a line carries, in any of the layouts of Django's
-// formatters and of access logs:
+// stamp finds the time a line carries, in any of the layouts of Django's formatters, of
+// access logs and of the daemons around them:
 //
-//	22/Nov/2026:19:35:18 +0000     access logs
-//	22/Nov/2026 19:35:18           django.server, and many LOGGING examples
-//	2026-11-22 19:35:18,123        logging's asctime
-//	2026-11-22T19:35:18.123Z       ISO 8601, with or without a zone
+//	22/Nov/2026:19:35:18 +0000            access logs
+//	22/Nov/2026 19:35:18                  django.server, and many LOGGING examples
+//	2026-11-22 19:35:18,123               logging's asctime, Celery
+//	2026-11-22T19:35:18.123Z              RFC 3339 and ISO 8601, with or without a zone; RFC 5424
+//	2026/11/22 19:35:18                   nginx's error log, Go's log
+//	Nov 22 19:35:18                       RFC 3164, at the beginning of the line alone
+//	[Sun Nov 22 19:35:18.123456 2026]     Apache's error log, there as well
 //
 // The first that fits wins, since what a visitor writes stands to the right of
 // what the server writes. A stamp inside quotes is never one.
-func stamp(line []byte, zone *time.Location) (time.Time, bool) {
+func stamp(line []byte, c clock) (time.Time, bool) {
 	head := line[:min(len(line), stampReach)]
 	if q := bytes.IndexByte(head, '"'); q >= 0 {
 		head = head[:q]
 	}
+	if at, _, ok := parseNamed(afterPriority(head), c); ok {
+		return at, true
+	}
 	for i := 0; i+19 <= len(head); i++ {
-		c := head[i]
-		if c < '0' || c > '9' || i > 0 && isDigit(head[i-1]) {
+		d := head[i]
+		if d < '0' || d > '9' || i > 0 && isDigit(head[i-1]) {
 			continue
 		}
-		if at, ok := parseStamp(head[i:], zone); ok {
+		if at, ok := parseStamp(head[i:], c); ok {
 			return at, true
 		}
 	}
@@ -38,27 +44,27 @@ func stamp(line []byte, zone *time.Location) (time.Time, bool) {
 
 // parseStamp reads the stamp at the start of s, which must be long enough for the
 // shortest layout with seconds.
-func parseStamp(s []byte, zone *time.Location) (time.Time, bool) {
+func parseStamp(s []byte, c clock) (time.Time, bool) {
 	switch {
 	case len(s) < 19:
 		return time.Time{}, false
 	case s[2] == '/' && s[6] == '/':
-		return parseCommon(s, zone)
-	case s[4] == '-' && s[7] == '-':
-		return parseISO(s, zone)
+		return parseCommon(s, c)
+	case s[4] == '-' && s[7] == '-', s[4] == '/' && s[7] == '/':
+		return parseISO(s, c)
 	}
 	return time.Time{}, false
 }
 
 // parseCommon reads 22/Nov/2026:19:35:18 +0000 and 22/Nov/2026 19:35:18.
-func parseCommon(s []byte, zone *time.Location) (time.Time, bool) {
+func parseCommon(s []byte, c clock) (time.Time, bool) {
 	if len(s) < 20 || s[11] != ':' && s[11] != ' ' {
 		return time.Time{}, false
 	}
 	month := monthOf(s[3:6])
 	day, ok1 := number(s[0:2])
 	year, ok2 := number(s[7:11])
-	hour, minute, second, ok3 := clock(s[12:20])
+	hour, minute, second, ok3 := wallClock(s[12:20])
 	if month == 0 || !ok1 || !ok2 || !ok3 {
 		return time.Time{}, false
 	}
@@ -68,32 +74,24 @@ func parseCommon(s []byte, zone *time.Location) (time.Time, bool) {
 			return date(year, month, day, hour, minute, second, 0, time.UTC, offset)
 		}
 	}
-	return date(year, month, day, hour, minute, second, 0, zone, 0)
+	return c.date(year, month, day, hour, minute, second, 0)
 }
 
-// parseISO reads 2026-11-22 19:35:18 with an optional fraction after a comma or a
-// full stop and an optional zone.
-func parseISO(s []byte, zone *time.Location) (time.Time, bool) {
-	if s[10] != ' ' && s[10] != 'T' {
+// parseISO reads 2026-11-22 19:35:18, also with slashes, with an optional fraction after
+// a comma or a full stop and an optional zone.
+func parseISO(s []byte, c clock) (time.Time, bool) {
+	if s[10] != ' ' && s[10] != 'T' && s[10] != 't' {
 		return time.Time{}, false
 	}
 	year, ok1 := number(s[0:4])
 	month, ok2 := number(s[5:7])
 	day, ok3 := number(s[8:10])
-	hour, minute, second, ok4 := clock(s[11:19])
+	hour, minute, second, ok4 := wallClock(s[11:19])
 	if !ok1 || !ok2 || !ok3 || !ok4 || month < 1 || month > 12 {
 		return time.Time{}, false
 	}
-	rest, nanos := s[19:], 0
-	if len(rest) > 1 && (rest[0] == ',' || rest[0] == '.') && isDigit(rest[1]) {
-		rest = rest[1:]
-		scale := int(time.Second)
-		for len(rest) > 0 && isDigit(rest[0]) {
-			scale /= 10
-			nanos += int(rest[0]-'0') * scale
-			rest = rest[1:]
-		}
-	}
+	nanos, n := fraction(s[19:])
+	rest := s[19+n:]
 	if len(rest) > 0 && rest[0] == ' ' {
 		if offset, n, ok := parseZone(rest[1:]); ok && (n == len(rest)-1 || !isDigit(rest[1+n])) {
 			return date(year, time.Month(month), day, hour, minute, second, nanos, time.UTC, offset)
@@ -101,13 +99,30 @@ func parseISO(s []byte, zone *time.Location) (time.Time, bool) {
 	} else if offset, _, ok := parseZone(rest); ok {
 		return date(year, time.Month(month), day, hour, minute, second, nanos, time.UTC, offset)
 	}
-	return date(year, time.Month(month), day, hour, minute, second, nanos, zone, 0)
+	return c.date(year, time.Month(month), day, hour, minute, second, nanos)
 }
 
-// parseZone reads Z, +01:00 or +0100 as seconds east of UTC, and its length.
+// fraction reads the nanoseconds after a comma or a full stop, and its length; digits
+// beyond the ninth are cut.
+func fraction(s []byte) (nanos, length int) {
+	if len(s) < 2 || s[0] != ',' && s[0] != '.' || !isDigit(s[1]) {
+		return 0, 0
+	}
+	length = 1
+	for scale := int(time.Second); length < len(s) && isDigit(s[length]); length++ {
+		scale /= 10
+		nanos += int(s[length]-'0') * scale
+	}
+	return nanos, length
+}
+
+// parseZone reads Z, UTC, GMT, +01:00 or +0100 as seconds east of UTC, and its length.
 func parseZone(s []byte) (seconds, length int, ok bool) {
-	if len(s) > 0 && s[0] == 'Z' {
+	if len(s) > 0 && (s[0] == 'Z' || s[0] == 'z') {
 		return 0, 1, true
+	}
+	if len(s) > 2 && (string(s[:3]) == "UTC" || string(s[:3]) == "GMT") {
+		return 0, 3, true
 	}
 	if len(s) < 5 || s[0] != '+' && s[0] != '-' {
 		return 0, 0, false
@@ -146,7 +161,8 @@ func date(year int, month time.Month, day, hour, minute, second, nanos int, zone
 	return t.Add(-time.Duration(offset) * time.Second).UTC(), true
 }
 
-func clock(s []byte) (hour, minute, second int, ok bool) {
+// wallClock reads 19:35:18.
+func wallClock(s []byte) (hour, minute, second int, ok bool) {
 	if s[2] != ':' || s[5] != ':' {
 		return 0, 0, 0, false
 	}

@@ -19,7 +19,7 @@ const samples = 32
 // bisection where lines are in time order, else the whole file. It allows for
 // neighbours that are out of order by up to slack.
 func (l *File) locate(q Query) (span, error) {
-	p := &prober{file: l, zone: q.zone()}
+	p := &prober{file: l, dialect: l.dialect(q)}
 	s := span{to: l.Size()}
 	first, err := p.timedFrom(0)
 	if err != nil {
@@ -50,15 +50,17 @@ func (l *File) locate(q Query) (span, error) {
 
 // prober asks for the time at places of a file.
 type prober struct {
-	file *File
-	zone *time.Location
-	buf  []byte
+	file    *File
+	dialect *dialect
+	buf     []byte
 }
 
 // margin is how far a window is widened before it is looked for.
-func (p *prober) margin() time.Duration {
-	if p.zone != time.UTC {
-		return slack + time.Hour // clocks that are put back write an hour twice
+func (p *prober) margin() time.Duration { return margin(p.dialect.clock.zone) }
+
+func margin(zone *time.Location) time.Duration {
+	if zone != time.UTC {
+		return slack + 2*time.Hour // clocks that are put back write an hour twice, and it may be read as either
 	}
 	return slack
 }
@@ -98,7 +100,7 @@ func (p *prober) timedFrom(offset int64) (timed, error) {
 			if i < 0 {
 				break
 			}
-			if t, ok := stampOf(p.file.format, trimLine(data[at:at+i], p.file.sizes.line), p.zone); ok {
+			if t, ok := p.dialect.stamp(trimLine(data[at:at+i], p.file.sizes.line)); ok {
 				return p.inside(timed{offset: origin + int64(at), at: t, ok: true}), nil
 			}
 			at += i + 1
@@ -106,7 +108,7 @@ func (p *prober) timedFrom(offset int64) (timed, error) {
 		// The rest is a line that goes on behind what was read. It is tried as it
 		// is, as a stamp stands near its beginning, then read again whole.
 		if rest := data[at:]; origin+int64(len(data)) >= p.file.Size() || at == 0 && n == len(p.buf) {
-			if t, ok := stampOf(p.file.format, trimLine(rest, p.file.sizes.line), p.zone); ok && len(rest) > 0 {
+			if t, ok := p.dialect.stamp(trimLine(rest, p.file.sizes.line)); ok && len(rest) > 0 {
 				return p.inside(timed{offset: origin + int64(at), at: t, ok: true}), nil
 			}
 			if origin+int64(len(data)) >= p.file.Size() {

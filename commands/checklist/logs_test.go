@@ -277,6 +277,39 @@ func TestTwoLogsOfOneRequest(t *testing.T) {
 	want(t, s.look(), verify.FailedCheck, "from 127.0.0.1")
 }
 
+// TestLogsOfOtherFormats: a log that nobody said what it is counts as an access log once
+// requests were found in it, and who is behind a trusted proxy is who it says.
+func TestLogsOfOtherFormats(t *testing.T) {
+	t.Parallel()
+	newEdge := func(entry secret.Log) (*site, func(after time.Duration, addr, forwarded string, status int)) {
+		s := newSite(t)
+		entry.Path = s.file("edge.log")
+		s.in.Environment.Logs = []secret.Log{entry}
+		s.in.Environment.Proxies = []netip.Prefix{netip.MustParsePrefix("172.16.0.0/12")}
+		return s, func(after time.Duration, addr, forwarded string, status int) {
+			appendTo(t, entry.Path, `{"time":%q,"remote_addr":%q,"http_x_forwarded_for":%q,"request":"POST %s HTTP/1.1","status":%d,"http_user_agent":"node"}`,
+				s.since.Add(after).UTC().Format(time.RFC3339), addr, forwarded, path, status)
+		}
+	}
+	s, request := newEdge(secret.Log{Format: secret.LogAuto})
+	request(time.Hour-time.Second, enemy, nextjs, 403)
+	want(t, s.look(), verify.Passed) // a stranger who says he is ours
+	request(time.Hour-time.Second, "172.16.0.1", enemy+", "+nextjs, 403)
+	want(t, s.look(), verify.FailedCheck, "1 request of our own", nextjs)
+
+	s, request = newEdge(secret.Log{Format: secret.LogJSON})
+	request(-time.Minute, nextjs, "-", 200)
+	want(t, s.look(), verify.UnknownCheck, "edge.log")
+
+	s, _ = newEdge(secret.Log{Format: secret.LogAuto})
+	appendTo(t, s.file("edge.log"), "hello")
+	want(t, s.look(), verify.UnknownCheck, "no line of edge.log could be understood")
+
+	s, request = newEdge(secret.Log{Format: secret.LogPattern, Pattern: `(?P<when>.)`})
+	request(time.Hour-time.Second, nextjs, "-", 200)
+	want(t, s.look(), verify.UnknownCheck, `the catalogue's pattern of edge.log has a group "when"`)
+}
+
 // TestLogsAreGivenTimeToBeWritten: right after a change they hold nothing yet.
 func TestLogsAreGivenTimeToBeWritten(t *testing.T) {
 	t.Parallel()

@@ -29,7 +29,7 @@ func (l *logLook) read(ctx context.Context, window audit.Window, add func(logs.E
 			o.close()
 		}
 	}()
-	q := logs.Query{Window: window, Zone: l.checklist.deps.Zone}
+	q := logs.Query{Window: window, Zone: l.checklist.deps.Zone, Proxies: l.in.Environment.Proxies}
 	for _, e := range l.in.Place.Endpoints {
 		q.Endpoints = append(q.Endpoints, logs.Endpoint{Path: e.Path, Method: e.Method})
 	}
@@ -49,7 +49,7 @@ func (l *logLook) read(ctx context.Context, window audit.Window, add func(logs.E
 		if p := o.doubt(stats[n], errs[n], window.Since); p != "" {
 			problems = append(problems, p)
 		}
-		if o.format == logs.Access {
+		if o.format == logs.Access || stats[n].Requests > 0 {
 			access++
 			if !stats[n].Ends.Before(window.Since) {
 				alive++
@@ -67,11 +67,16 @@ type log struct {
 	*logs.Set // nil for an empty log: nothing was refused, or nothing is logged, which read tells by the other logs
 	name      string
 	format    logs.Format
+	query     logs.Query // with what the catalogue says of this log
 }
 
 func openLog(ctx context.Context, entry secret.Log, q logs.Query) (*log, error) {
 	o := &log{name: filepath.Base(entry.Path), format: logs.Format(entry.Format)}
-	set, err := logs.OpenSet(ctx, logs.SetConfig{Path: entry.Path, Format: o.format, Query: q})
+	var err error
+	if o.query, err = q.As(entry.Pattern, entry.Zone); err != nil {
+		return nil, err
+	}
+	set, err := logs.OpenSet(ctx, logs.SetConfig{Path: entry.Path, Format: o.format, Query: o.query})
 	if err != nil && !errors.Is(err, logs.ErrEmpty) {
 		return nil, err
 	}
@@ -85,12 +90,12 @@ func (o *log) close() {
 	}
 }
 
-// Scan reads nothing from an empty log.
-func (o *log) Scan(ctx context.Context, q logs.Query, yield func(logs.Record) error) (logs.Stats, error) {
+// Scan reads nothing from an empty log; only the query it was opened for is asked.
+func (o *log) Scan(ctx context.Context, _ logs.Query, yield func(logs.Record) error) (logs.Stats, error) {
 	if o.Set == nil {
 		return logs.Stats{}, nil
 	}
-	return o.Set.Scan(ctx, q, yield)
+	return o.Set.Scan(ctx, o.query, yield)
 }
 
 // written is when something was last written to the log.
@@ -116,6 +121,8 @@ func (o *log) doubt(s logs.Stats, err error, since time.Time) string {
 	case s.Timeless > 0:
 		return fmt.Sprintf("%s in %s carry no time; give its formatter one", plural(int(s.Timeless), "refusal"), o.name)
 	case o.written().Before(since): // nothing was written to it in the window
+	case s.Sampled > 0 && s.Requests+s.Messages == 0:
+		return fmt.Sprintf("no line of %s could be understood; name its format in the catalogue, or write a pattern for it", o.name)
 	case s.Ends.IsZero():
 		return fmt.Sprintf("no line of %s has a time that rekey can read", o.name)
 	case o.format != logs.Access && o.written().Sub(s.Ends).Abs() > drift: // an access log names its zone
@@ -127,7 +134,10 @@ func (o *log) doubt(s logs.Stats, err error, since time.Time) string {
 
 // trouble says in plain words why a log could not be opened.
 func trouble(name string, err error) string {
+	var fault *logs.PatternError
 	switch {
+	case errors.As(err, &fault):
+		return fmt.Sprintf("the catalogue's pattern of %s %s", name, fault.Fault)
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Sprintf("%s does not exist; check its path in the catalogue", name)
 	case errors.Is(err, fs.ErrPermission):

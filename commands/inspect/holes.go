@@ -9,7 +9,6 @@ import (
 
 	"rekey/audit"
 	"rekey/audit/logs"
-	"rekey/commands/secret"
 )
 
 // holes says what of the window a log that was read does not show, and how much
@@ -44,21 +43,24 @@ func (f *source) holes(window audit.Window, s logs.Stats, scanErr error, e reach
 	if e.several && s.Disordered {
 		hole(audit.Whole, "It is not in time order, so a request that is also in another log may be counted twice.")
 	}
+	access := f.requests(s)
 	switch {
 	case scanErr != nil:
-	case s.Begins.IsZero() && f.format == logs.Access:
+	case s.Sampled > 0 && s.Requests+s.Messages == 0:
+		hole(audit.Unseen, "No line of it could be understood; name its format in the catalogue, or write a pattern for it.")
+	case s.Begins.IsZero() && access:
 		hole(audit.Unseen, "None of its lines has a time where an access log has it; check its format in the catalogue.")
 	case s.Begins.IsZero():
 		hole(audit.Partial, "None of its lines has a time rekey can read; give its formatter one.")
-	case f.format == logs.Access && s.Ends.Before(window.Since) && window.Until.Sub(window.Since) <= quiet:
+	case access && s.Ends.Before(window.Since) && window.Until.Sub(window.Since) <= quiet:
 		// A log may rest for that long.
-	case f.format == logs.Access && e.alive && (s.Ends.Before(window.Since) || !s.Begins.Before(window.Until)):
+	case access && e.alive && (s.Ends.Before(window.Since) || !s.Begins.Before(window.Until)):
 		// One of several that the entry names, and the others are of the window.
-	case f.format == logs.Access && s.Ends.Before(window.Since):
+	case access && s.Ends.Before(window.Since):
 		hole(audit.Unseen, "It ends at %s, before the window begins; either there was no traffic, or it is logged elsewhere by now.", stampText(s.Ends))
-	case f.format == logs.Access && !s.Begins.Before(window.Until):
+	case access && !s.Begins.Before(window.Until):
 		hole(audit.Unseen, "It begins at %s, after the window ends; older parts of it are needed.", stampText(s.Begins))
-	case s.Begins.After(window.Since.Add(quiet)) && f.format == logs.Access && len(s.Gaps) == 0:
+	case s.Begins.After(window.Since.Add(quiet)) && access && len(s.Gaps) == 0:
 		hole(audit.Whole, "It begins at %s, after the window does; what happened before it was begun was not logged in it.", stampText(s.Begins))
 	}
 	return gaps, coverage
@@ -76,7 +78,7 @@ func reachOf(files []*source, stats []logs.Stats, window audit.Window) map[int]r
 	all := map[int]reached{}
 	for n, f := range files {
 		e, s := all[f.entry], stats[n]
-		e.access, e.several = f.format == logs.Access, len(files) > 1
+		e.access, e.several = e.access || f.requests(s), len(files) > 1
 		if inside := !s.Ends.Before(window.Since) && s.Begins.Before(window.Until) && !s.Begins.IsZero(); inside {
 			e.alive = true
 			if e.begins.IsZero() || s.Begins.Before(e.begins) {
@@ -101,45 +103,3 @@ func progress(s logs.Stats) string {
 const quiet = 5 * time.Minute
 
 func stampText(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") + " UTC" }
-
-// coverage sums up what became of the logs of each format.
-type coverage struct {
-	configured map[logs.Format]int
-	best       map[logs.Format]audit.Coverage
-	worst      map[logs.Format]audit.Coverage
-}
-
-func newCoverage(list []secret.Log) *coverage {
-	c := &coverage{configured: map[logs.Format]int{}, best: map[logs.Format]audit.Coverage{}, worst: map[logs.Format]audit.Coverage{}}
-	for _, entry := range list {
-		format := logs.Format(entry.Format)
-		c.configured[format]++
-		c.worst[format] = audit.Whole
-	}
-	return c
-}
-
-func (c *coverage) any(format logs.Format) bool { return c.configured[format] > 0 }
-
-func (c *coverage) note(format logs.Format, seen audit.Coverage) {
-	c.best[format] = max(c.best[format], seen)
-	c.worst[format] = min(c.worst[format], seen)
-}
-
-// of is the coverage of formats together: whole if every log is, unseen if none was
-// seen at all.
-func (c *coverage) of(formats ...logs.Format) audit.Coverage {
-	best, worst := audit.Unseen, audit.Whole
-	for _, format := range formats {
-		if c.any(format) {
-			best, worst = max(best, c.best[format]), min(worst, c.worst[format])
-		}
-	}
-	switch {
-	case best == audit.Unseen:
-		return audit.Unseen
-	case worst == audit.Whole:
-		return audit.Whole
-	}
-	return audit.Partial
-}

@@ -19,6 +19,7 @@ const unrecorded = "address not recorded"
 // the newest events of each kind and bounded tallies, whatever the number of events.
 type judge struct {
 	own       []netip.Prefix
+	proxies   []netip.Prefix
 	endpoints []secret.Endpoint
 
 	totals    map[audit.Kind]int
@@ -52,7 +53,7 @@ type group struct {
 
 func newJudge(env secret.Environment, place secret.Place, window audit.Window, died time.Time) *judge {
 	return &judge{
-		own: env.Own, endpoints: place.Endpoints, window: window, died: died, usual: newNormal(), timeline: newTimeline(window),
+		own: env.Own, proxies: env.Proxies, endpoints: place.Endpoints, window: window, died: died, usual: newNormal(), timeline: newTimeline(window),
 		totals:    map[audit.Kind]int{audit.InvalidSignature: 0, audit.Denied: 0, audit.Used: 0},
 		strangers: map[audit.Kind]int{audit.InvalidSignature: 0, audit.Denied: 0, audit.Used: 0},
 		newest:    map[audit.Kind][]logs.Event{},
@@ -115,7 +116,7 @@ func (j *judge) use(e logs.Event, ours bool) bool {
 	switch {
 	case ours:
 		return false // what the secret is for
-	case !e.Addr.IsValid() || logs.Relay(e.Addr):
+	case !e.Addr.IsValid() || logs.Relay(e.Addr) || e.Proxied:
 		j.unnamed.add(e, ours)
 		return false
 	case len(j.endpoints[e.Guarded].Callers) > 0:

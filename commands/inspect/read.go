@@ -25,14 +25,14 @@ type reading struct {
 // hands the events to j.
 func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, reach audit.Window, j *judge) reading {
 	var r reading
-	cover := newCoverage(list)
+	cover := newCoverage()
 	var files []*source
 	defer func() {
 		for _, f := range files {
 			f.close()
 		}
 	}()
-	q := logs.Query{Window: reach, Zone: i.cfg.Zone, Workers: i.cfg.Workers}
+	q := logs.Query{Window: reach, Zone: i.cfg.Zone, Proxies: j.proxies, Workers: i.cfg.Workers}
 	for _, e := range j.endpoints {
 		q.Endpoints = append(q.Endpoints, logs.Endpoint{Path: e.Path, Method: e.Method})
 	}
@@ -44,15 +44,12 @@ func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, rea
 		}
 		files = append(files, opened...)
 		r.gaps = append(r.gaps, gaps...)
-		switch format := logs.Format(entry.Format); {
+		switch held := mayHold(nil, logs.Format(entry.Format)); {
 		case len(opened) == 0:
-			cover.note(format, audit.Unseen)
+			cover.note(held, audit.Unseen)
 		case len(gaps) > 0:
-			cover.note(format, audit.Partial)
+			cover.note(held, audit.Partial)
 		}
-	}
-	if !cover.any(logs.Access) {
-		r.gaps = append(r.gaps, audit.Gap{Source: "access log", Why: "The catalogue names none for this environment, so an accepted request leaves no trace here; add one."})
 	}
 
 	stats, errs := i.scan(ctx, files, q, j)
@@ -63,7 +60,7 @@ func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, rea
 		r.moved = r.moved || stats[n].Truncated
 		gaps, coverage := f.holes(window, stats[n], errs[n], reached[f.entry])
 		r.gaps = append(r.gaps, gaps...)
-		cover.note(f.format, coverage)
+		cover.note(f.holds(stats[n]), coverage)
 		r.read = append(r.read, fmt.Sprintf("%s (%s searched)", f.name, f.extent(stats[n])))
 	}
 	for _, e := range reached {
@@ -71,8 +68,11 @@ func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, rea
 			r.evidence.AccessSince = e.begins
 		}
 	}
-	r.evidence.Access = cover.of(logs.Access)
-	r.evidence.Refusals = cover.of(logs.Security, logs.Django)
+	if !cover.any(accepted) {
+		r.gaps = append(r.gaps, noAccess(list))
+	}
+	r.evidence.Access = cover.of(accepted)
+	r.evidence.Refusals = cover.of(refused)
 	return r
 }
 
@@ -111,7 +111,7 @@ func unread(ctx context.Context, files []*source, q logs.Query, errs []error) []
 			continue
 		}
 		// A failure here adds nothing to the gap that errs makes.
-		records, _, _ := back.Last(ctx, q, keep, audit.InvalidSignature, audit.Denied, audit.Used)
+		records, _, _ := back.Last(ctx, f.asks(q), keep, audit.InvalidSignature, audit.Denied, audit.Used)
 		for _, r := range records {
 			if r.Offset > f.last {
 				tails = append(tails, tail{Record: r, source: n})

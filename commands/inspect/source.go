@@ -3,6 +3,7 @@ package inspect
 import (
 	"context"
 	"io"
+	"time"
 
 	"rekey/audit"
 	"rekey/audit/logs"
@@ -17,6 +18,23 @@ type source struct {
 	format logs.Format
 	entry  int   // of the catalogue's list
 	last   int64 // largest offset of a record handed on; -1 before any
+	// What the catalogue says of how its lines are written.
+	pattern *logs.Pattern
+	zone    *time.Location
+}
+
+// Scan reads the log as it is written.
+func (f *source) Scan(ctx context.Context, q logs.Query, yield func(logs.Record) error) (logs.Stats, error) {
+	return f.Source.Scan(ctx, f.asks(q), yield)
+}
+
+// asks is q of the log as it is written.
+func (f *source) asks(q logs.Query) logs.Query {
+	q.Pattern = f.pattern
+	if f.zone != nil {
+		q.Zone = f.zone
+	}
+	return q
 }
 
 // newest is a source that finds its newest records without reading all: what a deadline
@@ -38,7 +56,11 @@ type quoter interface {
 // cannot be read. Without a source, the entry is unseen. Only q will be asked.
 func (i *Inspector) open(ctx context.Context, entry secret.Log, name string, q logs.Query) ([]*source, []audit.Gap) {
 	format := logs.Format(entry.Format)
-	sets, missing, err := logs.OpenAll(ctx, logs.SetConfig{Path: entry.Path, Format: format, Name: name, Query: q})
+	asked, err := q.As(entry.Pattern, entry.Zone)
+	if err != nil {
+		return nil, []audit.Gap{{Source: name, Why: logs.Why(err)}}
+	}
+	sets, missing, err := logs.OpenAll(ctx, logs.SetConfig{Path: entry.Path, Format: format, Name: name, Query: asked})
 	if err != nil {
 		return nil, []audit.Gap{{Source: name, Why: logs.Why(err)}}
 	}
@@ -48,14 +70,14 @@ func (i *Inspector) open(ctx context.Context, entry secret.Log, name string, q l
 	}
 	var list []*source
 	for _, s := range sets {
-		list = append(list, &source{Source: s, name: s.Name(), format: format, last: -1})
+		list = append(list, &source{Source: s, name: s.Name(), format: format, last: -1, pattern: asked.Pattern, zone: asked.Zone})
 	}
 	return list, gaps
 }
 
 // close ends what the source holds open.
-func (s *source) close() {
-	if c, ok := s.Source.(io.Closer); ok {
+func (f *source) close() {
+	if c, ok := f.Source.(io.Closer); ok {
 		_ = c.Close() // it was only read
 	}
 }
@@ -64,7 +86,7 @@ func (s *source) close() {
 func sources(list []*source) []logs.Source {
 	out := make([]logs.Source, len(list))
 	for n, s := range list {
-		out[n] = s.Source
+		out[n] = s
 	}
 	return out
 }

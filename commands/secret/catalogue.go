@@ -27,6 +27,8 @@ type Environment struct {
 	Sentry    Sentry
 	// Own lists the addresses rekey's own checks come from.
 	Own []netip.Prefix
+	// Proxies lists the addresses whose X-Forwarded-For is believed.
+	Proxies []netip.Prefix
 	// After names the environment in which a secret must have been rotated with success
 	// at most AfterWithin ago before a routine rotation here; "" for none.
 	After       string
@@ -214,6 +216,11 @@ type Endpoint struct {
 type Log struct {
 	Path   string
 	Format LogFormat
+	// Pattern is a regular expression of the RE2 kind whose named groups say what is what
+	// in a line, for LogPattern; "" for the other formats.
+	Pattern string
+	// Zone is the zone of timestamps that name none; nil where the catalogue names none.
+	Zone *time.Location
 }
 
 // LogFormat names what a log file contains.
@@ -224,6 +231,10 @@ const (
 	LogSecurity LogFormat = "security" // the application's security log: "Invalid signature" lines
 	LogDjango   LogFormat = "django"   // django.request and django.server lines
 	LogAccess   LogFormat = "access"   // gunicorn, nginx or Apache combined
+	LogJSON     LogFormat = "json"     // one JSON object a line
+	LogLogfmt   LogFormat = "logfmt"   // key=value pairs
+	LogPattern  LogFormat = "pattern"  // what Log.Pattern reads
+	LogAuto     LogFormat = "auto"     // whatever each line looks like
 )
 
 // Sentry names the project to ask.

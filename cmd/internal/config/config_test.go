@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -237,5 +238,34 @@ func TestExampleOnAnotherMachine(t *testing.T) {
 	}
 	if got := faults[0].String(); !strings.HasPrefix(got, `rekey.yaml:68: "env_file" of consumer django: the file "/srv/leather-api/.env" does not exist: `) {
 		t.Error(got)
+	}
+}
+
+// TestExampleOfOtherLogs: what the example shows in comments of other formats is sound.
+func TestExampleOfOtherLogs(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile(example)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := strings.NewReplacer("      # - ", "      - ", "      #   pattern:", "        pattern:").Replace(string(data))
+	c, err := Parse("rekey.yaml", []byte(shown), Under(machine(t, exampleFiles...)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	env, _ := c.Catalogue.Environment("")
+	var got []string
+	for _, l := range env.Logs {
+		got = append(got, fmt.Sprintf("%s %s %s %t", filepath.Base(l.Path), l.Format, l.Zone, l.Pattern != ""))
+	}
+	want := []string{
+		"security.log security UTC false", "django.log django UTC false", "access.log access UTC false",
+		"caddy.log json UTC false", "celery.log django Europe/Berlin false", "all.log auto UTC false", "edge.log pattern UTC true",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if len(env.Proxies) != 2 {
+		t.Errorf("proxies %v", env.Proxies)
 	}
 }

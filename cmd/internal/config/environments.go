@@ -67,8 +67,8 @@ func (d *document) after(name string, after map[string]item) {
 func (d *document) environment(envs *object, e entry) (secret.Environment, item) {
 	where := "environment " + e.name
 	d.name(e, "environment")
-	o := envs.object(e.name, where, "own", "after", "after_within", "sentry", "consumers", "logs")
-	env := secret.Environment{Name: e.name, Own: o.prefixes("own"), After: o.text("after")}
+	o := envs.object(e.name, where, "own", "proxies", "zone", "after", "after_within", "sentry", "consumers", "logs")
+	env := secret.Environment{Name: e.name, Own: o.prefixes("own"), Proxies: o.prefixes("proxies"), After: o.text("after")}
 	env.AfterWithin = o.span("after_within", defaultAfterWithin, time.Hour, 366*day)
 	if env.After == "" {
 		env.AfterWithin = 0
@@ -90,7 +90,7 @@ func (d *document) environment(envs *object, e entry) (secret.Environment, item)
 	for _, c := range consumers.entries {
 		env.Consumers = append(env.Consumers, d.consumer(consumers, c))
 	}
-	env.Logs = d.logs(o, where)
+	env.Logs = d.logs(o, where, o.zone("zone"))
 	return env, item{env.After, o.blame("after")}
 }
 
@@ -162,24 +162,4 @@ func (d *document) inStore(o *object, c *secret.Consumer) {
 	case kind == secret.VaultKV && strings.HasPrefix(c.Location, d.mountOf(name)+"/data/"):
 		d.fault(at, fmt.Sprintf(`"location" of %s begins with the mount and "data", which rekey adds itself`, o.where), "write "+strings.TrimPrefix(c.Location, d.mountOf(name)+"/data/"))
 	}
-}
-
-func (d *document) logs(o *object, where string) []secret.Log {
-	var out []secret.Log
-	seen := map[string]bool{}
-	for _, n := range o.list("logs", "a list: - {path: /srv/app/logs/security.log, format: security}") {
-		l := d.object(n, n, "a log of "+where, "path", "format")
-		g := secret.Log{Path: l.path("path")}
-		if l.must("path", "write where the log lies") && g.Path != "" {
-			if seen[g.Path] {
-				d.fault(l.blame("path"), fmt.Sprintf("the log %s of %s is written twice", shownPath(g.Path), where), "take one out: what it holds would count twice")
-			}
-			seen[g.Path] = true
-			d.logPath(g.Path, l.blame("path"), l.where)
-		}
-		l.must("format", "write one of security, django, access")
-		g.Format = choice(l, "format", secret.LogAccess, secret.LogSecurity, secret.LogDjango, secret.LogAccess)
-		out = append(out, g)
-	}
-	return out
 }

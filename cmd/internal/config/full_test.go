@@ -382,3 +382,47 @@ func TestSourceFileThatOthersMayRead(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestLogsAndHowTheyAreWritten(t *testing.T) {
+	t.Parallel()
+	const before, after = `    logs:
+      - {path: /srv/api/logs/access.log, format: access}
+`, `    proxies: [10.0.0.0/8, "::1"]
+    zone: Europe/Berlin
+    logs:
+      - {path: /srv/api/logs/access.log, format: access}
+      - {path: /srv/api/logs/caddy.log, format: json, zone: UTC}
+      - path: /srv/api/logs/own.log
+        pattern: '(?P<time>\S+) (?P<addr>\S+) (?P<message>.+)'
+      - {path: /srv/api/logs/all.log}
+`
+	if !strings.Contains(full, before) {
+		t.Fatal("the full catalogue names other logs")
+	}
+	c, err := Parse("rekey.yaml", []byte(strings.Replace(full, before, after, 1)), Under(fullMachine(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	env, _ := c.Catalogue.Environment("production")
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []secret.Log{
+		{Path: "/srv/api/logs/access.log", Format: secret.LogAccess, Zone: berlin},
+		{Path: "/srv/api/logs/caddy.log", Format: secret.LogJSON, Zone: time.UTC},
+		{Path: "/srv/api/logs/own.log", Format: secret.LogPattern, Pattern: `(?P<time>\S+) (?P<addr>\S+) (?P<message>.+)`, Zone: berlin},
+		{Path: "/srv/api/logs/all.log", Format: secret.LogAuto, Zone: berlin},
+	}
+	sameZone := cmp.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() })
+	if d := cmp.Diff(want, env.Logs, sameZone); d != "" {
+		t.Error(d)
+	}
+	if len(env.Proxies) != 2 || env.Proxies[0].String() != "10.0.0.0/8" || env.Proxies[1].String() != "::1/128" {
+		t.Errorf("proxies %v", env.Proxies)
+	}
+	lab, _ := c.Catalogue.Environment("lab")
+	if lab.Proxies != nil || lab.Logs != nil {
+		t.Errorf("%+v", lab)
+	}
+}

@@ -22,13 +22,8 @@ func (d *document) schedule(top *object) {
 	d.cat.Schedule = secret.Schedule{Zone: time.UTC, Digest: never}
 	s := &d.cat.Schedule
 	o := top.object("schedule", "schedule", "zone", "digest", "windows", "blackouts")
-	if name := o.text("zone"); name != "" {
-		zone, err := time.LoadLocation(name)
-		if err != nil {
-			d.fault(o.blame("zone"), fmt.Sprintf(`"zone" of schedule is no time zone: %s`, quoted(name)), "write its name in the tz database, such as Europe/Berlin or UTC")
-		} else {
-			s.Zone = zone
-		}
+	if zone := o.zone("zone"); zone != nil {
+		s.Zone = zone
 	}
 	if o.has("digest") && o.text("digest") != "off" {
 		if t, ok := o.clock("digest"); ok {
@@ -68,6 +63,20 @@ func (d *document) window(n ast.Node) secret.Window {
 		d.fault(n, "a window of schedule is empty: it ends when it begins", `write a later time under "to"; an earlier one means the next day`)
 	}
 	return w
+}
+
+// zone answers the time zone under a key, nil where there is none.
+func (o *object) zone(key string) *time.Location {
+	name := o.text(key)
+	if name == "" {
+		return nil
+	}
+	zone, err := time.LoadLocation(name)
+	if err != nil || name == "Local" {
+		o.d.fault(o.blame(key), fmt.Sprintf("%q of %s is no time zone: %s", key, o.where, quoted(name)), "write its name in the tz database, such as Europe/Berlin or UTC")
+		return nil
+	}
+	return zone
 }
 
 func (d *document) blackout(n ast.Node, zone *time.Location) secret.Blackout {
