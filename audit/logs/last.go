@@ -37,8 +37,8 @@ func (l *File) Last(ctx context.Context, q Query, n int, kinds ...audit.Kind) ([
 			return l.lastByScan(ctx, q, newNewest(n, kinds))
 		}
 		lo := max(0, hi-step)
-		f, err := b.search(lo, hi)
-		if err != nil {
+		var f found
+		if err := b.search(lo, hi, &f); err != nil {
 			return tally.records(), stats, fmt.Errorf("reading %s: %w", l.path, err)
 		}
 		stats.add(f)

@@ -73,8 +73,9 @@ func (l *File) scan(ctx context.Context, q Query, from, to int64, consume func(f
 	wg.Go(func() {
 		defer close(tasks)
 		defer close(inOrder)
-		for lo := from; lo < to; lo += step {
-			t := task{lo: lo, hi: min(lo+step, to), result: make(chan result, 1)}
+		for lo, hi := from, int64(0); lo < to; lo = hi {
+			hi = min((lo/step+1)*step, to) // at whole blocks, as the kernel keeps a file in pages
+			t := task{lo: lo, hi: hi, result: make(chan result, 1)}
 			select {
 			case inOrder <- t:
 			case <-ctx.Done():
@@ -91,7 +92,8 @@ func (l *File) scan(ctx context.Context, q Query, from, to int64, consume func(f
 		wg.Go(func() {
 			b := newBlock(l, q)
 			for t := range tasks {
-				f, err := b.search(t.lo, t.hi)
+				var f found
+				err := b.search(t.lo, t.hi, &f)
 				t.result <- result{found: f, err: err}
 			}
 		})
