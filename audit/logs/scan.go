@@ -21,8 +21,8 @@ func (l *File) Scan(ctx context.Context, q Query, yield func(Record) error) (Sta
 	stats := Stats{Size: l.Size(), Begins: s.begins, Ends: s.ends, Ordered: s.ordered}
 	err = l.scan(ctx, q, s.from, s.to, func(f found) error {
 		stats.add(f)
-		for _, r := range f.records {
-			if err := yield(r); err != nil {
+		for i := range f.records {
+			if err := yield(f.records[i]); err != nil {
 				return err
 			}
 		}
@@ -42,6 +42,26 @@ func (s *Stats) add(f found) {
 type result struct {
 	found
 	err error
+}
+
+// spares are lists of records that were consumed, to be filled again.
+type spares chan []Record
+
+func (s spares) take() []Record {
+	select {
+	case list := <-s:
+		return list
+	default:
+		return nil
+	}
+}
+
+func (s spares) put(list []Record) {
+	clear(list) // of the texts it would keep alive
+	select {
+	case s <- list[:0]:
+	default:
+	}
 }
 
 // task is a block to be searched, and where its result is awaited.
@@ -70,6 +90,7 @@ func (l *File) scan(ctx context.Context, q Query, from, to int64, consume func(f
 	defer cancel(nil)
 	tasks := make(chan task)
 	inOrder := make(chan task, 2*workers)
+	used := make(spares, 3*workers)
 	wg.Go(func() {
 		defer close(tasks)
 		defer close(inOrder)
@@ -92,7 +113,7 @@ func (l *File) scan(ctx context.Context, q Query, from, to int64, consume func(f
 		wg.Go(func() {
 			b := newBlock(l, q)
 			for t := range tasks {
-				var f found
+				f := found{records: used.take()}
 				err := b.search(t.lo, t.hi, &f)
 				t.result <- result{found: f, err: err}
 			}
@@ -107,6 +128,7 @@ func (l *File) scan(ctx context.Context, q Query, from, to int64, consume func(f
 			if err := consume(r.found); err != nil {
 				return err
 			}
+			used.put(r.records)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

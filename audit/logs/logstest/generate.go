@@ -164,7 +164,11 @@ func (g *generator) access(hit int) []byte {
 	default:
 		article = true
 	}
-	g.address()
+	if method == "POST" {
+		g.text("203.0.113.").number(g.random.IntN(250), 0) // a few services, a few attackers
+	} else {
+		g.address()
+	}
 	g.text(" - - [")
 	g.buf = append(g.buf, g.stamp...)
 	g.text(`] "`).text(method).text(" ")
