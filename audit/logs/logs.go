@@ -46,8 +46,12 @@ type Query struct {
 	Endpoints []Endpoint
 	// Zone is the zone of timestamps that name none, as Django's; nil means UTC.
 	Zone *time.Location
-	// Workers is how many blocks are searched at once; 0 means one for each core.
+	// Workers is how many blocks of this source are searched at once; 0 means one for
+	// each core.
 	Workers int
+	// Readers bounds how many are at once together with other readings; nil means that
+	// nothing but Workers does.
+	Readers *Readers
 }
 
 // Endpoint is a guarded path; Method "" means any but OPTIONS, which browsers send

@@ -44,91 +44,53 @@ type result struct {
 	err error
 }
 
-// spares are lists of records that were consumed, to be filled again.
-type spares chan []Record
-
-func (s spares) take() []Record {
-	select {
-	case list := <-s:
-		return list
-	default:
-		return nil
-	}
-}
-
-func (s spares) put(list []Record) {
-	clear(list) // of the texts it would keep alive
-	select {
-	case s <- list[:0]:
-	default:
-	}
-}
-
-// task is a block to be searched, and where its result is awaited.
-type task struct {
-	lo, hi int64
-	result chan result
-}
-
 // scan searches [from, to) block by block on several workers and consumes the
 // results in order. Workers stay at most a few blocks ahead of the consumer, which
 // bounds memory however slow the consumer is.
 func (l *File) scan(ctx context.Context, q Query, from, to int64, consume func(found) error) error {
 	workers := q.Workers
 	if workers <= 0 {
-		workers = runtime.GOMAXPROCS(0)
+		workers = min(runtime.GOMAXPROCS(0), runtime.NumCPU())
 	}
 	step := int64(l.sizes.block)
-	workers = int(min(int64(workers), (to-from+step-1)/step))
-	if workers == 0 {
+	// Blocks end at multiples of their size, as the kernel keeps a file in pages.
+	first := from / step
+	blocks := (to+step-1)/step - first
+	if from >= to {
 		return ctx.Err()
 	}
+	workers = int(min(int64(workers), blocks))
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel(nil)
-	tasks := make(chan task)
-	inOrder := make(chan task, 2*workers)
-	used := make(spares, 3*workers)
-	wg.Go(func() {
-		defer close(tasks)
-		defer close(inOrder)
-		for lo, hi := from, int64(0); lo < to; lo = hi {
-			hi = min((lo/step+1)*step, to) // at whole blocks, as the kernel keeps a file in pages
-			t := task{lo: lo, hi: hi, result: make(chan result, 1)}
-			select {
-			case inOrder <- t:
-			case <-ctx.Done():
-				return
-			}
-			select {
-			case tasks <- t:
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
+	p := newPipe(3 * workers)
 	for range workers {
 		wg.Go(func() {
-			b := newBlock(l, q)
-			for t := range tasks {
-				f := found{records: used.take()}
-				err := b.search(t.lo, t.hi, &f)
-				t.result <- result{found: f, err: err}
-			}
+			politely(func() {
+				b := newBlock(l, q)
+				for n, ok := p.take(ctx, blocks); ok; n, ok = p.take(ctx, blocks) {
+					r := result{found: found{records: p.list()}}
+					lo := (first + n) * step
+					q.Readers.enter()
+					r.err = b.search(max(lo, from), min(lo+step, to), &r.found)
+					q.Readers.leave()
+					p.results[n%int64(len(p.results))] <- r
+				}
+			})
 		})
 	}
-	for t := range inOrder {
+	for n := range blocks {
 		select {
-		case r := <-t.result:
+		case r := <-p.results[n%int64(len(p.results))]:
 			if r.err != nil {
 				return fmt.Errorf("reading %s: %w", l.path, r.err)
 			}
 			if err := consume(r.found); err != nil {
 				return err
 			}
-			used.put(r.records)
+			p.done(r.records)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

@@ -56,7 +56,7 @@ func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, rea
 		r.gaps = append(r.gaps, audit.Gap{Source: "access log", Why: "The catalogue names none for this environment, so an accepted request leaves no trace here; add one."})
 	}
 
-	q := logs.Query{Window: reach, Zone: i.cfg.Zone, Workers: i.cfg.Workers}
+	q := logs.Query{Window: reach, Zone: i.cfg.Zone, Workers: i.cfg.Workers, Readers: i.readers}
 	for _, e := range j.endpoints {
 		q.Endpoints = append(q.Endpoints, logs.Endpoint{Path: e.Path, Method: e.Method})
 	}
