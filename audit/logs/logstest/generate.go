@@ -151,6 +151,9 @@ func (g *generator) access(hit int) []byte {
 	switch {
 	case hit == 0:
 		method, status = "POST", 401+2*g.random.IntN(2)
+		if g.random.IntN(2) == 0 {
+			decoy = ` \" 200 `
+		}
 	case hit == 1:
 		path = "/api/401/"
 	case hit == 2:
