@@ -40,17 +40,39 @@ func (a *accessLines) locate(line []byte) (request, bool) {
 	if open < 0 {
 		return request{}, false
 	}
-	end := quote(line, open+1)
-	if end < 0 || len(line)-end < 5 {
-		return request{}, false
+	at := request{open: open, end: quote(line, open+1)}
+	return at, at.end >= 0 && a.matters(line, at)
+}
+
+// matters reports whether the request of line may be evidence.
+func (a *accessLines) matters(line []byte, at request) bool {
+	if len(line)-at.end < 5 {
+		return false
 	}
-	switch status := line[end+1 : end+5]; status[1] {
+	switch status := line[at.end+1 : at.end+5]; status[1] {
 	case '2':
-		return request{open, end}, a.guard.near(line[open+1 : end])
+		return a.guard.near(line[at.open+1 : at.end])
 	case '4':
-		return request{open, end}, status[2] == '0' && (status[3] == '1' || status[3] == '3')
+		return status[2] == '0' && (status[3] == '1' || status[3] == '3')
 	}
-	return request{}, false
+	return false
+}
+
+// first finds the line that data begins with, its request, and where the next begins.
+func (a *accessLines) first(data []byte, limit int) (line []byte, at request, next int, ok bool) {
+	open, end, length, split := splitLine(data)
+	if split && length > 0 && length <= limit && data[0] != 0 && (open <= 0 || data[open-1] != '\\') && (end < 0 || data[end-1] != '\\') {
+		at = request{open: open, end: end}
+		line = trimLine(data[:length], limit)
+		return line, at, length + 1, end >= 0 && a.matters(line, at)
+	}
+	next = len(data)
+	if i := bytes.IndexByte(data, '\n'); i >= 0 {
+		data, next = data[:i], i+1
+	}
+	line = trimLine(data, limit)
+	at, ok = a.locate(line)
+	return line, at, next, ok
 }
 
 // record judges a line of which locate found the request.

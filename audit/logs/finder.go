@@ -72,21 +72,16 @@ func (f *finder) find(out *found) {
 // walk judges every line in turn: in an access log evidence is dense and stands at
 // a known field, so going there beats searching for digits.
 func (f *finder) walk(out *found) {
-	data, lines := f.data, int64(0)
-	for at := 0; at < f.end; lines++ {
-		line, next := data[at:], len(data)
-		if i := bytes.IndexByte(line, '\n'); i >= 0 {
-			line, next = line[:i], at+i+1
-		}
-		line = trimLine(line, f.limit)
-		if place, ok := f.access.locate(line); ok {
-			if r, ok := f.access.record(line, place); ok {
+	for at := 0; at < f.end; {
+		line, request, next, ok := f.access.first(f.data[at:], f.limit)
+		if ok {
+			if r, ok := f.access.record(line, request); ok {
 				f.keep(out, r, at)
 			}
 		}
-		at = next
+		out.lines++
+		at += next
 	}
-	out.lines += lines
 }
 
 // Needles are strings of which every line of evidence holds at least one.

@@ -13,21 +13,22 @@ type needles struct {
 	texts int // how many texts were searched
 }
 
-// needle is a string to be looked for by the byte of it that is rarest in the text.
+// needle is a string to be looked for by two bytes of it that are rare in the text.
 // bytes.Index looks for the first one, which is an "n" in every other word.
 type needle struct {
-	text []byte
-	rare int // index of the byte to look for
-	next int // where it stands next in the text: as far as known; len(text) for nowhere
+	text        []byte
+	rare, other int // indexes of the bytes to look for, the rarest first
+	next        int // where it stands next in the text, as far as known; len(text): nowhere
 }
 
 // resample is after how many texts it is judged again which bytes are rare.
 const resample = 16
 
+// newNeedles prepares strings of two bytes at least.
 func newNeedles(list [][]byte) needles {
 	var n needles
 	for _, text := range list {
-		n.list = append(n.list, needle{text: text})
+		n.list = append(n.list, needle{text: text, other: 1})
 	}
 	return n
 }
@@ -51,13 +52,21 @@ func (n *needles) sample(text []byte) {
 		seen[c]++
 	}
 	for i := range n.list {
-		fewest := math.MaxInt
-		for at, c := range n.list[i].text {
-			if seen[c] < fewest {
-				n.list[i].rare, fewest = at, seen[c]
-			}
+		one := &n.list[i]
+		one.rare = rarest(one.text, &seen, -1)
+		one.other = rarest(one.text, &seen, one.rare)
+	}
+}
+
+// rarest is the index of the byte of s that was seen least, other than the one at not.
+func rarest(s []byte, seen *[256]int, not int) int {
+	best, fewest := 0, math.MaxInt
+	for at, c := range s {
+		if at != not && seen[c] < fewest {
+			best, fewest = at, seen[c]
 		}
 	}
+	return best
 }
 
 // from is where the next of the needles begins at or after at, or -1.
@@ -79,21 +88,23 @@ func (n *needles) from(at int) int {
 	return nearest
 }
 
-// index is bytes.Index(text, n.text), by the rarest byte.
+// index is bytes.Index(text, n.text).
 func (n *needle) index(text []byte) int {
-	last := len(text) - len(n.text) + n.rare + 1 // the rare byte stands before it
-	rare, misses := n.text[n.rare], 0
-	for at := n.rare; at < last; {
-		i := bytes.IndexByte(text[at:last], rare)
+	first, second := min(n.rare, n.other), max(n.rare, n.other)
+	a, b, gap := n.text[first], n.text[second], second-first
+	end := len(text) - (len(n.text) - second - 1) // the second byte stands before it
+	misses := 0
+	for at := first; at+gap < end; {
+		i := indexPair(text[at:end], gap, a, b)
 		if i < 0 {
 			return -1
 		}
-		start := at + i - n.rare
-		if text[start] == n.text[0] && bytes.Equal(text[start:start+len(n.text)], n.text) {
+		start := at + i - first
+		if bytes.Equal(text[start:start+len(n.text)], n.text) {
 			return start
 		}
 		at += i + 1
-		// Where it is not rare after all, comparing everywhere is faster.
+		// Where they are not rare after all, comparing everywhere is faster.
 		if misses++; misses > (at+64)/8 {
 			i := bytes.Index(text[start+1:], n.text)
 			if i < 0 {

@@ -13,7 +13,7 @@ package layers
 const table = `
 # audit: what happened.
 audit:
-audit/logs:                      audit
+audit/logs:                      audit; sys
 audit/sentry:                    audit audit/sentry/api
 audit/sentry/api:
 audit/ledger:                    audit
