@@ -21,7 +21,7 @@ func (l *File) Last(ctx context.Context, q Query, n int, kinds ...audit.Kind) ([
 		return nil, stats, nil
 	}
 	p := &prober{file: l, zone: q.zone()}
-	inOrder, err := l.orderly(p)
+	inOrder, err := l.orderly(p, q)
 	if err != nil {
 		return nil, stats, fmt.Errorf("reading %s: %w", l.path, err)
 	}
@@ -54,10 +54,10 @@ func (l *File) Last(ctx context.Context, q Query, n int, kinds ...audit.Kind) ([
 	return tally.records(), stats, nil
 }
 
-// orderly reports whether lines are in time order. It is worth asking only where
-// stopping early saves more than the samples cost.
-func (l *File) orderly(p *prober) (bool, error) {
-	if l.Size() < l.sizes.whole {
+// orderly reports whether lines are in time order. It is worth asking only where the
+// window has a start to stop at, and that saves more than the samples cost.
+func (l *File) orderly(p *prober, q Query) (bool, error) {
+	if l.Size() < l.sizes.whole || q.Window.Since.IsZero() {
 		return false, nil
 	}
 	first, err := p.timedFrom(0)
