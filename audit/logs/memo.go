@@ -87,7 +87,7 @@ func (m *memo) bracketed(head []byte, zone *time.Location) (time.Time, bool) {
 	}
 	head = head[:len(head)-1]
 	// No bracket stands in what is remembered, so that the one before it is the last.
-	if n := len(head) - stampBytes; m != nil && n > 0 && head[n-1] == '[' && string(head[n:]) == string(m.stamp[:]) {
+	if n := len(head) - stampBytes; m != nil && n > 0 && head[n-1] == '[' && bytes.Equal(head[n:], m.stamp[:]) {
 		return m.at, true
 	}
 	open := bytes.LastIndexByte(head, '[')

@@ -34,8 +34,7 @@ func FuzzNeedle(f *testing.F) {
 		}
 		all := newNeedles([][]byte{word, word[:2]})
 		all.reset(text)
-		at, seen := 0, 0
-		for seen = 0; seen <= len(text); seen++ {
+		for at := 0; at <= len(text); {
 			i := all.from(at)
 			want := bytes.Index(text[at:], word[:2])
 			if want >= 0 {

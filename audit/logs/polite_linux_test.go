@@ -37,7 +37,7 @@ func TestOnlyReadersStandBack(t *testing.T) { //nolint:paralleltest // see above
 	defer func() { _ = l.Close() }()
 	for range 5 {
 		most := 0
-		if _, err := l.Scan(t.Context(), Query{Workers: 2}, func(r Record) error {
+		if _, err := l.Scan(t.Context(), Query{Workers: 2}, func(Record) error {
 			if most == 0 {
 				most = max(most, threadsThatStandBack(t))
 			}

@@ -65,7 +65,7 @@ func Write(w io.Writer, kind Kind, size int64) error {
 // REKEY_BENCH_DIR where that is set: full sizes need more room than /tmp may have.
 func File(tb testing.TB, kind Kind, size int64) string {
 	tb.Helper()
-	dir, err := os.MkdirTemp(os.Getenv("REKEY_BENCH_DIR"), "rekey-bench-")
+	dir, err := os.MkdirTemp(os.Getenv("REKEY_BENCH_DIR"), "rekey-bench-") //nolint:usetesting // tb.TempDir lies in TMPDIR only
 	if err != nil {
 		tb.Fatal(err)
 	}
