@@ -15,41 +15,88 @@ import (
 //
 //	203.0.113.66 - - [22/Nov/2026:19:35:18 +0000] "POST /api/revalidate/ HTTP/1.1" 401 29 "-" "curl/8.5"
 func parseAccess(line []byte, g guards, zone *time.Location) (Record, bool) {
-	open := quote(line, 0)
-	if open < 0 {
-		return Record{}, false
-	}
-	end := quote(line, open+1)
-	if end < 0 {
-		return Record{}, false
-	}
-	status, rest, ok := statusAfter(line[end+1:])
+	a := accessLines{guard: g, zone: zone}
+	f, ok := a.locate(line)
 	if !ok {
 		return Record{}, false
 	}
-	accepted := status >= 200 && status <= 299
-	if !accepted && status != 401 && status != 403 {
+	return a.record(line, f)
+}
+
+// accessLines judges lines of an access log.
+type accessLines struct {
+	guard guards
+	zone  *time.Location
+	memo  *memo
+}
+
+// request says where a line's request stands: between two quotes.
+type request struct{ open, end int }
+
+// locate finds the request of a line that may be evidence: one that was refused, or that
+// may have asked for a guarded path. Almost every line of a big log ends here.
+func (a *accessLines) locate(line []byte) (request, bool) {
+	open := quote(line, 0)
+	if open < 0 {
+		return request{}, false
+	}
+	at := request{open: open, end: quote(line, open+1)}
+	return at, at.end >= 0 && a.matters(line, at)
+}
+
+// matters reports whether the request of line may be evidence.
+func (a *accessLines) matters(line []byte, at request) bool {
+	if len(line)-at.end < 5 {
+		return false
+	}
+	switch status := line[at.end+1 : at.end+5]; status[1] {
+	case '2':
+		return a.guard.near(line[at.open+1 : at.end])
+	case '4':
+		return status[2] == '0' && (status[3] == '1' || status[3] == '3')
+	}
+	return false
+}
+
+// first finds the line that data begins with, its request, and where the next begins.
+func (a *accessLines) first(data []byte, limit int) (line []byte, at request, next int, ok bool) {
+	open, end, length, split := splitLine(data)
+	if split && length > 0 && length <= limit && data[0] != 0 && (open <= 0 || data[open-1] != '\\') && (end < 0 || data[end-1] != '\\') {
+		at = request{open: open, end: end}
+		line = trimLine(data[:length], limit)
+		return line, at, length + 1, end >= 0 && a.matters(line, at)
+	}
+	next = len(data)
+	if i := bytes.IndexByte(data, '\n'); i >= 0 {
+		data, next = data[:i], i+1
+	}
+	line = trimLine(data, limit)
+	at, ok = a.locate(line)
+	return line, at, next, ok
+}
+
+// record judges a line of which locate found the request.
+func (a *accessLines) record(line []byte, at request) (Record, bool) {
+	status, rest, ok := statusAfter(line[at.end+1:])
+	if !ok {
 		return Record{}, false
 	}
-	method, target := splitRequest(line[open+1 : end])
-	if accepted && !g.maybe(target) {
-		return Record{}, false
+	asked := a.memo.request(line[at.open+1:at.end], a.guard)
+	r := Record{
+		Kind: audit.Denied, Recorder: Server, Method: asked.method, Path: asked.path, Guarded: asked.guarded, Status: status,
 	}
-	path := canonical(string(target))
-	r := Record{Kind: audit.Denied, Recorder: Server, Method: string(method), Status: status}
-	r.Guarded = g.find(r.Method, path)
-	if accepted {
+	if status >= 200 && status <= 299 {
 		if r.Guarded < 0 {
 			return Record{}, false
 		}
 		r.Kind = audit.Used
 	}
-	r.Path = shown(path)
-	r.Addr = firstField(line[:open])
-	if at, ok := bracketed(line[:open], zone); ok {
-		r.At = at
+	head := line[:at.open]
+	r.Addr = firstField(head)
+	if when, ok := a.memo.bracketed(head, a.zone); ok {
+		r.At = when
 	}
-	r.Agent = agentAfter(rest)
+	r.Agent = a.memo.agent(agentAfter(rest))
 	return r, true
 }
 
@@ -61,6 +108,9 @@ func quote(line []byte, from int) int {
 			return -1
 		}
 		i += from
+		if i == 0 || line[i-1] != '\\' {
+			return i
+		}
 		slashes := 0
 		for j := i - 1; j >= 0 && line[j] == '\\'; j-- {
 			slashes++
@@ -122,6 +172,9 @@ func parseAddr(s []byte) netip.Addr {
 	if len(s) < 2 || len(s) > 64 {
 		return netip.Addr{}
 	}
+	if a, ok := quad(s); ok {
+		return a
+	}
 	text := string(s)
 	if a, err := netip.ParseAddr(text); err == nil {
 		return a.Unmap().WithZone("")
@@ -137,38 +190,21 @@ func parseAddr(s []byte) netip.Addr {
 	return netip.Addr{}
 }
 
-// bracketed reads the time in the brackets that end head. Only those: a user name
-// before them is the visitor's.
-func bracketed(head []byte, zone *time.Location) (time.Time, bool) {
-	head = bytes.TrimRight(head, " ")
-	if len(head) == 0 || head[len(head)-1] != ']' {
-		return time.Time{}, false
-	}
-	open := bytes.LastIndexByte(head, '[')
-	if open < 0 {
-		return time.Time{}, false
-	}
-	return parseStamp(head[open+1:len(head)-1], clock{zone: zone})
-}
-
 // agentAfter reads the second quoted field of what follows the status, as the
 // combined format has it; the common format has none.
-func agentAfter(rest []byte) string {
+func agentAfter(rest []byte) []byte {
 	from := 0
 	var field []byte
 	for range 2 {
 		open := quote(rest, from)
 		if open < 0 {
-			return ""
+			return nil
 		}
 		end := quote(rest, open+1)
 		if end < 0 {
-			return ""
+			return nil
 		}
 		field, from = rest[open+1:end], end+1
 	}
-	if string(field) == "-" {
-		return ""
-	}
-	return audit.Clean(string(field), maxAgent)
+	return field
 }

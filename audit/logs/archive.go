@@ -51,7 +51,10 @@ func (a *archive) scan(ctx context.Context, q Query, yield func(Record) error) (
 			return stats, context.Cause(ctx)
 		}
 		text.forget(lo - int64(a.sizes.line) - 2)
-		f, err := b.search(lo, lo+step)
+		var f found
+		q.Readers.enter()
+		err := b.search(lo, lo+step, &f)
+		q.Readers.leave()
 		if err != nil {
 			return stats, fmt.Errorf("reading %s: %w", a.name, err)
 		}

@@ -1,84 +1,94 @@
 package logs
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"fmt"
-	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 
 	"rekey/audit"
+	"rekey/audit/logs/logstest"
 )
 
-// benchMB is the size of the generated logs: REKEY_BENCH_MB, else 256.
-func benchMB(b *testing.B) int {
-	b.Helper()
-	text := os.Getenv("REKEY_BENCH_MB")
-	if text == "" {
-		return 256
+// What the runbook says, and what somebody who knows better would type. Both are right
+// only by chance about denials: they cannot tell an answer from a size or a path.
+const (
+	runbookSignature = `LC_ALL=C grep "Invalid signature" "$1" | tail -100`
+	runbookDenied    = `LC_ALL=C grep "403\|401" "$1" | tail -100`
+	ripgrepSignature = `rg --no-mmap -N "Invalid signature" "$1" | tail -100`
+)
+
+// guarded are the endpoints of the generated logs.
+var guarded = []Endpoint{{Path: logstest.Guarded, Method: "POST"}}
+
+// BenchmarkReading asks the runbook's questions of generated logs, of rekey and of grep
+// and ripgrep, and prints how they compare. Files are 256 MB; REKEY_BENCH_MB=full makes
+// them 4 GB and 2 GB, which is what the goals are about.
+func BenchmarkReading(b *testing.B) {
+	var table logstest.Table
+	security := openGenerated(b, logstest.Security, 2e9)
+	access := openGenerated(b, logstest.Access, 4e9)
+	contest := func(name string, l *File, ours func(b *testing.B), peers ...logstest.Peer) {
+		table.Run(b, logstest.Contest{Name: name, File: l.Path(), Bytes: l.Size(), Peers: peers, Ours: ours})
 	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		b.Fatalf("REKEY_BENCH_MB must be a number of megabytes, not %q", text)
+	scanning := func(name string, l *File, ours func(b *testing.B), peers ...logstest.Peer) {
+		table.Run(b, logstest.Contest{Name: name, File: l.Path(), Bytes: l.Size(), Peers: peers, Ours: ours, Nice: true})
 	}
-	return n
+	grep := func(pipeline string, goal float64) logstest.Peer {
+		return logstest.Peer{Name: "grep", Pipeline: pipeline, Goal: goal}
+	}
+	rg := func(goal float64) logstest.Peer {
+		return logstest.Peer{Name: "rg", Pipeline: ripgrepSignature, Goal: goal}
+	}
+	last := func(l *File, kind audit.Kind) func(b *testing.B) {
+		return func(b *testing.B) {
+			got, _, err := l.Last(context.Background(), Query{Endpoints: guarded}, 100, kind)
+			if err != nil || len(got) != 100 {
+				b.Fatalf("%d records, error %v", len(got), err)
+			}
+		}
+	}
+	process := func(l *File, question string) func(b *testing.B) {
+		return func(b *testing.B) { runChild(b, question, l.Path()) }
+	}
+	day := audit.Window{Since: logstest.Until.Add(-24 * time.Hour)}
+
+	contest("last 100 signatures, in process", security, last(security, audit.InvalidSignature),
+		grep(runbookSignature, 1000), logstest.Peer{Name: "tac", Pipeline: `tac "$1" | LC_ALL=C grep -m100 "Invalid signature"`})
+	contest("last 100 signatures, a process", security, process(security, "signatures"),
+		logstest.Ripgrep([]logstest.Peer{grep(runbookSignature, 30)}, rg(0))...)
+	contest("last 100 denials, in process", access, last(access, audit.Denied), grep(runbookDenied, 1000))
+	contest("last 100 denials, a process", access, process(access, "denials"), grep(runbookDenied, 30))
+	scanning("all signatures", security, func(b *testing.B) { countFound(b, security, Query{}) },
+		logstest.Ripgrep([]logstest.Peer{grep(runbookSignature, 5)}, rg(1.8))...)
+	scanning("a needle that is absent", access, func(b *testing.B) { countAbsent(b, access) },
+		grep(`LC_ALL=C grep "Invalid signature" "$1" | tail -100; echo none`, 0.9))
+	scanning("all denials and uses", access, func(b *testing.B) { countFound(b, access, Query{Endpoints: guarded}) }, grep(runbookDenied, 0))
+	scanning("one day of seven", access, func(b *testing.B) { countFound(b, access, Query{Endpoints: guarded, Window: day}) }, grep(runbookDenied, 80))
+
+	b.Run("memory", func(b *testing.B) {
+		kib, err := strconv.ParseFloat(runChild(b, "memory", access.Path()), 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		table.Check(b, "memory of a whole scan", "MiB", kib/1024, 32)
+	})
+	b.Run("acknowledgements", func(b *testing.B) { acknowledgements(b, &table, access) })
+	table.Print(os.Stdout)
 }
 
-// generate writes a log of a week: the same bytes for the same size, one line in a
-// hundred a signature failure, or one in two hundred refused among decoys.
-func generate(b *testing.B, format Format) *File {
+// openGenerated makes a log, and reads it once in a plain way: a fast reader that finds
+// something else is no reader.
+func openGenerated(b *testing.B, kind logstest.Kind, full int64) *File {
 	b.Helper()
-	size := benchMB(b) << 20
-	path := filepath.Join(b.TempDir(), string(format)+".log")
-	f, err := os.Create(path)
+	path, format := logstest.File(b, kind, logstest.Size(b, full)), Access
+	if kind == logstest.Security {
+		format = Security
+	}
+	want, err := logstest.Naive(path, kind)
 	if err != nil {
-		b.Fatal(err)
-	}
-	w := bufio.NewWriterSize(f, 1<<20)
-	random := rand.New(rand.NewPCG(1, 2))
-	lineSize := 110
-	if format == Access {
-		lineSize = 180
-	}
-	step := 7 * 24 * time.Hour / time.Duration(size/lineSize)
-	at := midnight.Add(-7 * 24 * time.Hour)
-	for written := 0; written < size; at = at.Add(step) {
-		var n int
-		ip := fmt.Sprintf("198.51.%d.%d", random.IntN(100), random.IntN(250))
-		switch hit := random.IntN(200); {
-		case format == Security && hit < 2:
-			n, _ = fmt.Fprintf(w, "WARNING %s views_seo Invalid signature from %s on POST /api/revalidate/\n", at.Format("2006-01-02 15:04:05,000"), ip)
-		case format == Security:
-			n, _ = fmt.Fprintf(w, "INFO %s views_seo revalidated 3 slugs for request %d from %s in %d ms with a valid signature\n", at.Format("2006-01-02 15:04:05,000"), random.Uint32(), ip, random.IntN(500))
-		default:
-			status, path, extra := 200, fmt.Sprintf("/articles/%d/", random.IntN(50000)), ""
-			switch hit {
-			case 0:
-				status, path = 401, "/api/revalidate/"
-			case 1:
-				path = "/api/401/"
-			case 2:
-				extra = ` \" 403 `
-			case 3:
-				path = "/api/revalidate/"
-			}
-			n, _ = fmt.Fprintf(w, "%s - - [%s] \"GET %s HTTP/1.1\" %d %d \"https://example.com/\" \"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36%s Safari/537.36\"\n",
-				ip, at.Format("02/Jan/2006:15:04:05 -0700"), path, status, random.IntN(90000), extra)
-		}
-		written += n
-	}
-	if err := w.Flush(); err != nil {
-		b.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
 		b.Fatal(err)
 	}
 	l, err := Open(path, format)
@@ -86,141 +96,70 @@ func generate(b *testing.B, format Format) *File {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = l.Close() })
+	var got logstest.Sum
+	if _, err := l.Scan(context.Background(), Query{Endpoints: guarded}, func(r Record) error {
+		f := logstest.Finding{Offset: r.Offset, Addr: r.Addr.String(), At: r.At, Method: r.Method, Path: r.Path, Agent: r.Agent}
+		if r.Status > 0 {
+			f.Status = strconv.Itoa(r.Status)
+		}
+		got.Add(f)
+		return nil
+	}); err != nil {
+		b.Fatal(err)
+	}
+	if got != want || want.Count == 0 {
+		b.Fatalf("%s: found %+v, the plain reader %+v", kind, got, want)
+	}
 	return l
 }
 
-// cost is what something took: on the clock, and of the processors' time, which
-// lasts when other work shares the machine.
-type cost struct{ wall, cpu time.Duration }
-
-// peer runs a shell pipeline on the file three times and answers its best times. Its
-// output is read to the end: a grep that writes to /dev/null stops at the first hit.
-func peer(b *testing.B, pipeline string, l *File) cost {
-	b.Helper()
-	best := cost{wall: 1<<63 - 1, cpu: 1<<63 - 1}
-	for range 3 {
-		begun := time.Now()
-		cmd := exec.Command("sh", "-c", pipeline, "sh", l.Path())
-		out, err := cmd.Output()
-		if err != nil || len(bytes.TrimSpace(out)) == 0 {
-			b.Fatalf("%s: error %v, %d bytes of output", pipeline, err, len(out))
-		}
-		best.wall = min(best.wall, time.Since(begun))
-		best.cpu = min(best.cpu, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
-	}
-	return best
-}
-
-func cpuTime(b *testing.B) time.Duration {
-	b.Helper()
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-}
-
-// compareWith reports how many times more each peer takes than one operation, on
-// the clock (x-grep) and of the processors (cpu-x-grep).
-func compareWith(b *testing.B, l *File, peers map[string]string, op func()) {
-	b.Helper()
-	op() // warm
-	b.ResetTimer()
-	used := cpuTime(b)
-	best := time.Duration(1<<63 - 1)
-	for b.Loop() {
-		begun := time.Now()
-		op()
-		best = min(best, time.Since(begun))
-	}
-	b.StopTimer()
-	ours := cost{wall: best, cpu: (cpuTime(b) - used) / time.Duration(b.N)}
-	b.ReportMetric(float64(l.Size())/1e9/ours.wall.Seconds(), "GB/s")
-	for name, pipeline := range peers {
-		p := peer(b, pipeline, l)
-		b.ReportMetric(p.wall.Seconds()/ours.wall.Seconds(), "x-"+name)
-		b.ReportMetric(p.cpu.Seconds()/ours.cpu.Seconds(), "cpu-x-"+name)
-	}
-	var mem runtime.MemStats
-	runtime.ReadMemStats(&mem)
-	b.ReportMetric(float64(mem.HeapSys+mem.StackSys)/(1<<20), "MiB-held")
-}
-
-// withRipgrep adds ripgrep where it is installed. Mapped files would be slower.
-func withRipgrep(peers map[string]string, pattern, rest string) map[string]string {
-	if _, err := exec.LookPath("rg"); err == nil {
-		peers["rg"] = "rg --no-mmap -N -e '" + pattern + "' \"$1\" | " + rest
-	}
-	return peers
-}
-
-// BenchmarkLast100Signatures is the runbook's first question.
-func BenchmarkLast100Signatures(b *testing.B) {
-	l := generate(b, Security)
-	peers := withRipgrep(map[string]string{"grep": `LC_ALL=C grep "Invalid signature" "$1" | tail -100`}, "Invalid signature", "tail -100")
-	compareWith(b, l, peers, func() {
-		got, _, err := l.Last(context.Background(), Query{}, 100, audit.InvalidSignature)
-		if err != nil || len(got) != 100 {
-			b.Fatalf("%d records, error %v", len(got), err)
-		}
-	})
-}
-
-// BenchmarkLast100Denied is the runbook's second question. grep's answer to it is
-// wrong: it matches paths, sizes and agents.
-func BenchmarkLast100Denied(b *testing.B) {
-	l := generate(b, Access)
-	compareWith(b, l, map[string]string{"grep": `LC_ALL=C grep "403\|401" "$1" | tail -100`}, func() {
-		got, _, err := l.Last(context.Background(), Query{}, 100, audit.Denied)
-		if err != nil || len(got) != 100 {
-			b.Fatalf("%d records, error %v", len(got), err)
-		}
-	})
-}
-
-// BenchmarkWholeSecurity counts every signature failure of the week.
-func BenchmarkWholeSecurity(b *testing.B) {
-	l := generate(b, Security)
-	peers := withRipgrep(map[string]string{"grep": `LC_ALL=C grep "Invalid signature" "$1" | tail -100`}, "Invalid signature", "tail -100")
-	compareWith(b, l, peers, func() { scanOrFail(b, l, Query{}) })
-}
-
-// BenchmarkWholeAccess finds every refusal and every use of the week.
-func BenchmarkWholeAccess(b *testing.B) {
-	l := generate(b, Access)
-	peers := withRipgrep(map[string]string{"grep": `LC_ALL=C grep "403\|401" "$1" | tail -100`}, `^[^"]*"([^"\\]|\\.)*" (401|403) `, "tail -100")
-	compareWith(b, l, peers, func() { scanOrFail(b, l, Query{Endpoints: revalidate}) })
-}
-
-// BenchmarkOneDay finds the same in the last of the seven days.
-func BenchmarkOneDay(b *testing.B) {
-	l := generate(b, Access)
-	compareWith(b, l, map[string]string{"grep": `LC_ALL=C grep "403\|401" "$1" | tail -100`}, func() {
-		scanOrFail(b, l, Query{Endpoints: revalidate, Window: audit.Window{Since: midnight.Add(-24 * time.Hour)}})
-	})
-}
-
-// BenchmarkAbsent looks for what is not there, where grep is at its best.
-func BenchmarkAbsent(b *testing.B) {
-	l := generate(b, Access)
-	security, err := Open(l.Path(), Security)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = security.Close() })
-	compareWith(b, l, map[string]string{"grep": `LC_ALL=C grep "Invalid signature" "$1" | tail -100; echo done`}, func() {
-		n := 0
-		_, err := security.Scan(context.Background(), Query{}, func(Record) error { n++; return nil })
-		if err != nil || n != 0 {
-			b.Fatalf("%d records, error %v", n, err)
-		}
-	})
-}
-
-func scanOrFail(b *testing.B, l *File, q Query) {
+func countFound(b *testing.B, l *File, q Query) {
 	b.Helper()
 	n := 0
 	if _, err := l.Scan(context.Background(), q, func(Record) error { n++; return nil }); err != nil || n == 0 {
 		b.Fatalf("%d records, error %v", n, err)
 	}
+}
+
+// countAbsent looks for signature failures in an access log, where there are none.
+func countAbsent(b *testing.B, access *File) {
+	b.Helper()
+	l, err := Open(access.Path(), Security)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	if _, err := l.Scan(context.Background(), Query{}, func(r Record) error { b.Fatalf("found %+v", r); return nil }); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// acknowledgements measures how long another process waits for an answer of this one, at
+// rest and while it scans.
+func acknowledgements(b *testing.B, table *logstest.Table, l *File) {
+	// As rekey itself runs.
+	readers := runtime.GOMAXPROCS(0)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2 * readers))
+	addr := echo(b)
+	idle := ping(b, addr)
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for ctx.Err() == nil {
+			_, _ = l.Scan(ctx, Query{Endpoints: guarded, Workers: readers}, func(Record) error { return nil })
+		}
+	}()
+	busy := ping(b, addr)
+	stop()
+	<-ended
+	b.ReportMetric(idle, "ms-p99-idle")
+	table.Check(b, "p99 of an answer during a scan", "ms-p99-later", max(0, busy-idle), 1)
+}
+
+func TestMain(m *testing.M) {
+	if question := os.Getenv("REKEY_BENCH_CHILD"); question != "" {
+		os.Exit(child(question, os.Getenv("REKEY_BENCH_ON"), os.Stdout))
+	}
+	os.Exit(m.Run())
 }

@@ -143,7 +143,7 @@ func (d *dialect) stamp(line []byte) (time.Time, bool) {
 		if open < 0 {
 			return time.Time{}, false
 		}
-		return bracketed(line[:open], d.clock.zone)
+		return (*memo)(nil).bracketed(line[:open], d.clock.zone)
 	case Django, Security:
 		return stamp(line, d.clock)
 	}
@@ -154,7 +154,7 @@ func (d *dialect) stamp(line []byte) (time.Time, bool) {
 			return t, true
 		}
 	case likeAccess:
-		if t, ok := bracketed(body[:quote(body, 0)], d.clock.zone); ok {
+		if t, ok := (*memo)(nil).bracketed(body[:quote(body, 0)], d.clock.zone); ok {
 			return t, true
 		}
 	case likeText:

@@ -217,7 +217,7 @@ func (f *fields) takePath(n name, value []byte) {
 
 // names reports whether target is a guarded path, whatever the method.
 func (g guards) names(target []byte) bool {
-	return len(target) > 0 && g.maybe(target) && g.find("", canonical(string(target))) >= 0
+	return len(target) > 0 && g.nearTarget(target) && g.find("", canonical(string(target))) >= 0
 }
 
 // requested is the target of a request line.

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"rekey/audit/logs/logstest"
 )
 
 // writers answer one line of a format: about a request, its answer and its writer's habits.
@@ -45,7 +47,7 @@ var writers = map[string]struct {
 // hundred a use, among decoys and paths with escapes.
 func writtenBy(b *testing.B, name string) *File {
 	b.Helper()
-	size := benchMB(b) << 20
+	size := int(logstest.Size(b, 256<<20))
 	path := filepath.Join(b.TempDir(), name+".log")
 	f, err := os.Create(path)
 	if err != nil {
@@ -104,13 +106,13 @@ func benchFormats(b *testing.B, endpoints []Endpoint) {
 			l := writtenBy(b, name)
 			q := query(l.format)
 			q.Workers, q.Endpoints = 1, endpoints
-			scanOrFail(b, l, q)
+			countFound(b, l, q)
 			b.ResetTimer()
-			used := cpuTime(b)
+			used := logstest.CPUTime(b)
 			for b.Loop() {
-				scanOrFail(b, l, q)
+				countFound(b, l, q)
 			}
-			used = cpuTime(b) - used
+			used = logstest.CPUTime(b) - used
 			b.ReportMetric(float64(l.Size())*float64(b.N)/1e6/used.Seconds(), "cpu-MB/s")
 		})
 	}

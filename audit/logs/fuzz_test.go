@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -87,6 +88,7 @@ func FuzzScan(f *testing.F) {
 		f.Add(bytes.Join(seeds(f, format), newline), uint8(n), uint16(100), uint16(300))
 	}
 	f.Add([]byte("\x00\x00\nInvalid signature\n\n"), uint8(2), uint16(1), uint16(10))
+	f.Add([]byte(strings.Join(decoys, "\n")), uint8(0), uint16(700), uint16(900))
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, data []byte, which uint8, block, limit uint16) {
 		if len(data) == 0 {

@@ -25,25 +25,26 @@ func Join(ctx context.Context, sources []Source, q Query, add func(source int, r
 	heads := make([]*head, len(sources))
 	var wg sync.WaitGroup
 	for i, s := range sources {
-		out := make(chan []Record, 2)
-		heads[i] = &head{in: out}
+		out, back := make(chan []Record, 2), make(chan []Record, 4)
+		heads[i] = &head{in: out, back: back}
 		wg.Go(func() {
 			defer close(out)
-			stats[i], errs[i] = batched(ctx, s, q, out)
+			stats[i], errs[i] = batched(ctx, s, q, &sorter{out: out, back: back})
 		})
 	}
 	for {
 		oldest := -1
 		var at time.Time
 		for i, h := range heads {
-			if r, ok := h.peek(); ok && (oldest < 0 || r.At.Before(at)) {
+			if r := h.peek(); r != nil && (oldest < 0 || r.At.Before(at)) {
 				oldest, at = i, r.At
 			}
 		}
 		if oldest < 0 {
 			break
 		}
-		add(oldest, heads[oldest].next())
+		add(oldest, *heads[oldest].peek())
+		heads[oldest].at++
 	}
 	wg.Wait()
 	return stats, errs
@@ -61,16 +62,20 @@ const (
 // sorter hands records on in batches, sorted by time as far as reorder reaches.
 type sorter struct {
 	out        chan<- []Record
+	back       <-chan []Record // batches that were used, to be filled again
 	held       []Record
+	untidy     bool // held is not in order
 	last       time.Time
 	disordered bool
 }
 
-// batched scans s into out. Sending never gives up: Join takes whatever is sent, and
+// batched scans s into sorted. Sending never gives up: Join takes whatever is sent, and
 // what was found before a deadline is still evidence.
-func batched(ctx context.Context, s Source, q Query, out chan<- []Record) (Stats, error) {
-	sorted := &sorter{out: out}
+func batched(ctx context.Context, s Source, q Query, sorted *sorter) (Stats, error) {
 	stats, err := s.Scan(ctx, q, func(r Record) error {
+		if n := len(sorted.held); n > 0 && r.At.Before(sorted.held[n-1].At) {
+			sorted.untidy = true
+		}
 		if sorted.held = append(sorted.held, r); len(sorted.held) == 2*reorder {
 			sorted.send(reorder)
 		}
@@ -83,11 +88,20 @@ func batched(ctx context.Context, s Source, q Query, out chan<- []Record) (Stats
 
 // send sorts what is held and sends the oldest n.
 func (s *sorter) send(n int) {
-	slices.SortStableFunc(s.held, func(a, b Record) int { return a.At.Compare(b.At) })
+	if s.untidy {
+		slices.SortStableFunc(s.held, func(a, b Record) int { return a.At.Compare(b.At) })
+		s.untidy = false
+	}
 	for list := range slices.Chunk(s.held[:n], batch) {
 		s.disordered = s.disordered || list[0].At.Before(s.last)
 		s.last = list[len(list)-1].At
-		s.out <- slices.Clone(list)
+		var used []Record
+		select {
+		case used = <-s.back:
+		default:
+			used = make([]Record, 0, batch)
+		}
+		s.out <- append(used[:0], list...)
 	}
 	s.held = append(s.held[:0], s.held[n:]...)
 }
@@ -95,22 +109,25 @@ func (s *sorter) send(n int) {
 // head is the front of a source's stream.
 type head struct {
 	in   <-chan []Record
+	back chan<- []Record
 	list []Record
+	at   int // of list
 }
 
-// peek waits for the next record; not ok means that there is none.
-func (h *head) peek() (Record, bool) {
-	if len(h.list) == 0 {
-		h.list = <-h.in // nil once the channel is closed
+// peek waits for the next record; nil means that there is none. What it answers is
+// valid until the record after it is peeked at.
+func (h *head) peek() *Record {
+	if h.at == len(h.list) {
+		if h.list != nil {
+			select {
+			case h.back <- h.list:
+			default: // the source has enough of them
+			}
+		}
+		h.list, h.at = <-h.in, 0 // nil once the channel is closed
 	}
 	if len(h.list) == 0 {
-		return Record{}, false
+		return nil
 	}
-	return h.list[0], true
-}
-
-func (h *head) next() Record {
-	r := h.list[0]
-	h.list = h.list[1:]
-	return r
+	return &h.list[h.at]
 }

@@ -24,7 +24,7 @@ func (l *File) Last(ctx context.Context, q Query, n int, kinds ...audit.Kind) ([
 		return nil, stats, nil
 	}
 	p := &prober{file: l, dialect: l.dialect(q)}
-	inOrder, err := l.orderly(p)
+	inOrder, err := l.orderly(p, q)
 	if err != nil {
 		return nil, stats, fmt.Errorf("reading %s: %w", l.path, err)
 	}
@@ -40,8 +40,8 @@ func (l *File) Last(ctx context.Context, q Query, n int, kinds ...audit.Kind) ([
 			return l.lastByScan(ctx, q, newNewest(n, kinds))
 		}
 		lo := max(0, hi-step)
-		f, err := b.search(lo, hi)
-		if err != nil {
+		var f found
+		if err := b.search(lo, hi, &f); err != nil {
 			return tally.records(), stats, fmt.Errorf("reading %s: %w", l.path, err)
 		}
 		stats.add(f)
@@ -57,10 +57,10 @@ func (l *File) Last(ctx context.Context, q Query, n int, kinds ...audit.Kind) ([
 	return tally.records(), stats, nil
 }
 
-// orderly reports whether lines are in time order. It is worth asking only where
-// stopping early saves more than the samples cost.
-func (l *File) orderly(p *prober) (bool, error) {
-	if l.Size() < l.sizes.whole {
+// orderly reports whether lines are in time order. It is worth asking only where the
+// window has a start to stop at, and that saves more than the samples cost.
+func (l *File) orderly(p *prober, q Query) (bool, error) {
+	if l.Size() < l.sizes.whole || q.Window.Since.IsZero() {
 		return false, nil
 	}
 	first, err := p.timedFrom(0)

@@ -73,8 +73,12 @@ type Query struct {
 	Pattern *Pattern
 	// Proxies are the addresses whose X-Forwarded-For is believed; none by default.
 	Proxies []netip.Prefix
-	// Workers is how many blocks are searched at once; 0 means one for each core.
+	// Workers is how many blocks of this source are searched at once; 0 means one for
+	// each core.
 	Workers int
+	// Readers bounds how many are at once together with other readings; nil means that
+	// nothing but Workers does.
+	Readers *Readers
 }
 
 // Endpoint is a guarded path; Method "" means any but OPTIONS, which browsers send

@@ -63,6 +63,10 @@ type Merger struct {
 	open   []*group // in order of arrival
 	stale  int      // events finished since the queues were last swept
 	now    time.Time
+	// first is the only recorder there was so far, unless several. As its records are
+	// never joined, events need no keys before another comes.
+	first   recorder
+	several bool
 }
 
 // recorder is one hand that writes: two in one file are told apart.
@@ -75,6 +79,16 @@ type group struct {
 	Event
 	recs   []recorder
 	closed bool
+	// Where the two lists begin, as most events are told by one recorder or two.
+	places  [2]Place
+	written [2]recorder
+}
+
+func newGroup(rec recorder, source int, r *Record) *group {
+	g := &group{Event: Event{Record: *r}}
+	g.places[0], g.written[0] = Place{Source: source, Offset: r.Offset}, rec
+	g.Places, g.recs = g.places[:1], g.written[:1]
+	return g
 }
 
 // NewMerger answers a merger that hands finished events to emit, in about the order
@@ -90,21 +104,38 @@ func (m *Merger) Add(source int, r Record) {
 		m.now = r.At
 		m.expire()
 	}
-	if g := m.partner(rec, r); g != nil {
-		known := g.keys()
-		g.join(rec, source, r)
-		m.offer(g, known)
-		return
+	if m.meet(rec) {
+		if g := m.partner(rec, &r); g != nil {
+			known := g.keys()
+			g.join(rec, source, &r)
+			m.offer(g, known)
+			return
+		}
 	}
-	g := &group{
-		Event: Event{Record: r, Places: []Place{{Source: source, Offset: r.Offset, Name: r.Name}}},
-		recs:  []recorder{rec},
-	}
+	g := newGroup(rec, source, &r)
 	m.open = append(m.open, g)
 	if len(m.open) > maxOpen {
 		m.finish(1)
 	}
-	m.offer(g, nil)
+	if m.several {
+		m.offer(g, nil)
+	}
+}
+
+// meet reports whether there was another recorder than rec.
+func (m *Merger) meet(rec recorder) bool {
+	switch {
+	case m.several, rec == m.first:
+		return m.several
+	case m.first == recorder{}:
+		m.first = rec
+		return false
+	}
+	m.several = true
+	for _, g := range m.open {
+		m.offer(g, nil)
+	}
+	return true
 }
 
 // Close finishes all open events.
@@ -139,7 +170,7 @@ func (m *Merger) finish(n int) {
 }
 
 // fits reports whether r can be about the same request as g.
-func (g *group) fits(r Record) bool {
+func (g *group) fits(r *Record) bool {
 	// Fractions are cut: most recorders write none, and 18.9 s beside 21 s must not
 	// be nearer than 18 s beside 21 s.
 	if g.At.Truncate(time.Second).Sub(r.At.Truncate(time.Second)).Abs() > tolerance {
@@ -155,7 +186,7 @@ func (g *group) fits(r Record) bool {
 }
 
 // join adds what r knows and g does not.
-func (g *group) join(rec recorder, source int, r Record) {
+func (g *group) join(rec recorder, source int, r *Record) {
 	g.recs = append(g.recs, rec)
 	g.Places = append(g.Places, Place{Source: source, Offset: r.Offset, Name: r.Name})
 	if r.Kind == audit.InvalidSignature {

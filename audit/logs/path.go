@@ -1,6 +1,8 @@
 package logs
 
 import (
+	"bytes"
+	"encoding/binary"
 	"strings"
 
 	"rekey/audit"
@@ -88,6 +90,7 @@ func unhex(c byte) (byte, bool) {
 type guards struct {
 	paths   []string // canonical, without the trailing slash
 	methods []string
+	heads   []head8
 }
 
 func newGuards(endpoints []Endpoint) guards {
@@ -95,6 +98,7 @@ func newGuards(endpoints []Endpoint) guards {
 	for _, e := range endpoints {
 		g.paths = append(g.paths, bare(canonical(e.Path)))
 		g.methods = append(g.methods, e.Method)
+		g.heads = append(g.heads, newHead(g.paths[len(g.paths)-1]))
 	}
 	return g
 }
@@ -126,31 +130,102 @@ func (g guards) find(method, path string) int {
 	return -1
 }
 
-// maybe reports cheaply whether target can be a guarded path in some spelling. It
-// may say yes wrongly, never no: almost every line of a big log ends here.
-func (g guards) maybe(target []byte) bool {
+// near reports cheaply whether a request line may ask for a guarded path in some
+// spelling. It may say yes wrongly, never no.
+func (g *guards) near(request []byte) bool {
 	if len(g.paths) == 0 {
 		return false
 	}
-	for _, p := range g.paths {
-		if len(target) >= len(p) && string(target[:len(p)]) == p {
-			return true
-		}
+	from := afterMethod(request)
+	return from == 0 || g.nearTarget(request[from:])
+}
+
+// nearTarget is near for a target, whatever follows it.
+func (g *guards) nearTarget(target []byte) bool {
+	if len(g.paths) == 0 {
+		return false
 	}
-	if len(target) == 0 || target[0] != '/' {
+	if len(target) < 8 || target[0] != '/' {
 		return true
 	}
-	for i, c := range target {
-		switch c {
-		case '?':
-			return false
-		case '%':
+	first := binary.LittleEndian.Uint64(target)
+	for i := range g.heads {
+		if h := &g.heads[i]; (first^h.bytes)&h.mask == 0 && (len(h.path) <= 8 || bytes.HasPrefix(target, h.path)) {
 			return true
-		case '/':
-			if i+1 < len(target) && (target[i+1] == '/' || target[i+1] == '.') {
-				return true
-			}
 		}
+	}
+	return odd(target) && oddPath(target)
+}
+
+// oddPath is odd without what follows a question mark, byte by byte.
+func oddPath(target []byte) bool {
+	path, _, _ := bytes.Cut(target, []byte("?"))
+	return bytes.IndexByte(path, '%') >= 0 || bytes.Contains(path, []byte("//")) || bytes.Contains(path, []byte("/."))
+}
+
+// head8 is how a guarded path begins, to be compared at once: its first eight bytes as
+// a number, and which of them there are.
+type head8 struct {
+	bytes, mask uint64
+	path        []byte
+}
+
+func newHead(path string) head8 {
+	h := head8{path: []byte(path)}
+	for i := range min(8, len(path)) {
+		h.bytes |= uint64(path[i]) << (8 * i)
+		h.mask |= 0xff << (8 * i)
+	}
+	return h
+}
+
+// afterMethod is where the target of a request line begins, if that begins with a
+// slash, as nearly all do; 0 leaves the judgement to splitRequest.
+func afterMethod(request []byte) int {
+	for i, c := range request[:min(len(request), 16)] {
+		if c == ' ' && i >= 3 && i+1 < len(request) && request[i+1] == '/' {
+			return i + 1
+		}
+		if c < 'A' || c > 'Z' {
+			break
+		}
+	}
+	return 0
+}
+
+// Eight copies of a byte.
+const (
+	ones     = 0x0101010101010101
+	tops     = 0x80 * ones
+	slashes  = '/' * ones
+	percents = '%' * ones
+)
+
+// odd reports whether s may hold a "%", or a slash before a slash or a full stop,
+// without which a path is spelt as the router sees it. Eight bytes at a time: in x,
+// a byte equal to the one sought is zero, and of a zero byte alone the lowest such
+// bit of (x-ones)&^x&tops is set. Higher bits may be set wrongly, which only costs.
+func odd(s []byte) bool {
+	var carry uint64 // the last byte was a slash
+	for len(s) >= 8 {
+		word := binary.LittleEndian.Uint64(s)
+		p := word ^ percents
+		slash := word ^ slashes
+		slash = (slash - ones) &^ slash & tops
+		either := (word | ones) ^ slashes // '.' is '/' without the lowest bit
+		either = (either - ones) &^ either & tops
+		if (p-ones)&^p&tops != 0 || (slash<<8|carry)&either != 0 {
+			return true
+		}
+		carry = slash >> 56
+		s = s[8:]
+	}
+	last := carry != 0
+	for _, c := range s {
+		if c == '%' || last && (c == '/' || c == '.') {
+			return true
+		}
+		last = c == '/'
 	}
 	return false
 }

@@ -84,10 +84,9 @@ func (m *Merger) offer(g *group, known []key) {
 // keys are those under which a record may look for g.
 func (g *group) keys() []key {
 	k := key{accepted: g.Kind == audit.Used, path: bare(g.Path), addr: g.vague()}
-	list := []key{k}
 	anyone := k
 	anyone.addr, anyone.anyAddr = netip.Addr{}, true
-	list = append(list, anyone)
+	list := append(make([]key, 0, 4), k, anyone)
 	if k.accepted {
 		return list
 	}
@@ -105,26 +104,26 @@ func (g *group) keys() []key {
 
 // partner finds the oldest open event that r, written by rec, can be about. The
 // address decides first: an event with the same one beats an event without.
-func (m *Merger) partner(rec recorder, r Record) *group {
+func (m *Merger) partner(rec recorder, r *Record) *group {
 	k := key{accepted: r.Kind == audit.Used, path: bare(r.Path), addr: r.vague()}
 	unknown, anyone := k, k
 	unknown.addr = netip.Addr{}
 	anyone.addr, anyone.anyAddr = netip.Addr{}, true
-	var looks []key
+	looks := make([]key, 0, 4)
 	switch {
 	case k.path != "" && k.addr.IsValid():
 		noPath := k
 		noPath.path = ""
-		looks = []key{k, unknown, noPath}
+		looks = append(looks, k, unknown, noPath)
 	case k.path != "":
-		looks = []key{anyone}
+		looks = append(looks, anyone)
 	case k.addr.IsValid():
 		byAddr := k
 		byAddr.path = anyPath
-		looks = []key{byAddr}
+		looks = append(looks, byAddr)
 	default:
 		anyone.path = guardedPath
-		looks = []key{anyone}
+		looks = append(looks, anyone)
 	}
 	if k.path != "" && r.Guarded >= 0 && !k.accepted {
 		silent := unknown
@@ -140,7 +139,7 @@ func (m *Merger) partner(rec recorder, r Record) *group {
 }
 
 // take finds the oldest event under k that fits r and that rec has not written about.
-func (m *Merger) take(k key, rec recorder, r Record) *group {
+func (m *Merger) take(k key, rec recorder, r *Record) *group {
 	q := m.queues[k]
 	if q == nil {
 		return nil

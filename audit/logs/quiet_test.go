@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rekey/audit"
+	"rekey/audit/logs/logstest"
 )
 
 // BenchmarkQuietLook is what a watch does each minute with a log that nobody writes to:
@@ -29,7 +30,7 @@ func BenchmarkQuietLook(b *testing.B) {
 		}
 	}
 	q := Query{Endpoints: revalidate, Window: audit.Window{Since: midnight.Add(90 * 24 * time.Hour), Until: midnight.Add(90*24*time.Hour + time.Minute)}}
-	used := cpuTime(b)
+	used := logstest.CPUTime(b)
 	for b.Loop() {
 		sets, _, err := OpenAll(context.Background(), SetConfig{Path: path, Format: Access, Query: q})
 		if err != nil {
@@ -41,5 +42,5 @@ func BenchmarkQuietLook(b *testing.B) {
 		}
 		_ = sets[0].Close()
 	}
-	b.ReportMetric(float64((cpuTime(b)-used).Microseconds())/float64(b.N), "cpu-µs")
+	b.ReportMetric(float64((logstest.CPUTime(b)-used).Microseconds())/float64(b.N), "cpu-µs")
 }

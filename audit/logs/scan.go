@@ -29,8 +29,8 @@ func (l *File) Scan(ctx context.Context, q Query, yield func(Record) error) (Sta
 	}
 	err = l.scan(ctx, q, s.from, s.to, func(f found) error {
 		stats.add(f)
-		for _, r := range f.records {
-			if err := yield(r); err != nil {
+		for i := range f.records {
+			if err := yield(f.records[i]); err != nil {
 				return err
 			}
 		}
@@ -57,67 +57,53 @@ type result struct {
 	err error
 }
 
-// task is a block to be searched, and where its result is awaited.
-type task struct {
-	lo, hi int64
-	result chan result
-}
-
 // scan searches [from, to) block by block on several workers and consumes the
 // results in order. Workers stay at most a few blocks ahead of the consumer, which
 // bounds memory however slow the consumer is.
 func (l *File) scan(ctx context.Context, q Query, from, to int64, consume func(found) error) error {
 	workers := q.Workers
 	if workers <= 0 {
-		workers = runtime.GOMAXPROCS(0)
+		workers = min(runtime.GOMAXPROCS(0), runtime.NumCPU())
 	}
 	step := int64(l.sizes.block)
-	workers = int(min(int64(workers), (to-from+step-1)/step))
-	if workers == 0 {
+	// Blocks end at multiples of their size, as the kernel keeps a file in pages.
+	first := from / step
+	blocks := (to+step-1)/step - first
+	if from >= to {
 		return ctx.Err()
 	}
+	workers = int(min(int64(workers), blocks))
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel(nil)
-	tasks := make(chan task)
-	inOrder := make(chan task, 2*workers)
-	wg.Go(func() {
-		defer close(tasks)
-		defer close(inOrder)
-		for lo := from; lo < to; lo += step {
-			t := task{lo: lo, hi: min(lo+step, to), result: make(chan result, 1)}
-			select {
-			case inOrder <- t:
-			case <-ctx.Done():
-				return
-			}
-			select {
-			case tasks <- t:
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
+	p := newPipe(3 * workers)
 	for range workers {
 		wg.Go(func() {
-			b := newBlock(l, q)
-			for t := range tasks {
-				f, err := b.search(t.lo, t.hi)
-				t.result <- result{found: f, err: err}
-			}
+			politely(func() {
+				b := newBlock(l, q)
+				for n, ok := p.take(ctx, blocks); ok; n, ok = p.take(ctx, blocks) {
+					r := result{found: found{records: p.list()}}
+					lo := (first + n) * step
+					q.Readers.enter()
+					r.err = b.search(max(lo, from), min(lo+step, to), &r.found)
+					q.Readers.leave()
+					p.results[n%int64(len(p.results))] <- r
+				}
+			})
 		})
 	}
-	for t := range inOrder {
+	for n := range blocks {
 		select {
-		case r := <-t.result:
+		case r := <-p.results[n%int64(len(p.results))]:
 			if r.err != nil {
 				return fmt.Errorf("reading %s: %w", l.path, r.err)
 			}
 			if err := consume(r.found); err != nil {
 				return err
 			}
+			p.done(r.records)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

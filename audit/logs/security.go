@@ -106,12 +106,13 @@ func pathStart(s []byte) int {
 // fill reads address, method and path from the words of s, in any order, with or
 // without names ("ip=203.0.113.66"), without overwriting what is known.
 func (r *Record) fill(s []byte) {
-	const between = " \t,;()|"
 	for len(s) > 0 {
-		s = bytes.TrimLeft(s, between)
-		end := bytes.IndexAny(s, between)
-		if end < 0 {
-			end = len(s)
+		for len(s) > 0 && divides(s[0]) {
+			s = s[1:]
+		}
+		end := 0
+		for end < len(s) && !divides(s[end]) {
+			end++
 		}
 		word := s[:end]
 		s = s[end:]
@@ -128,6 +129,15 @@ func (r *Record) fill(s []byte) {
 		}
 		r.word(bytes.TrimRight(bytes.Trim(word, `"'<>`), "."))
 	}
+}
+
+// divides reports whether c stands between words.
+func divides(c byte) bool {
+	switch c {
+	case ' ', '\t', ',', ';', '(', ')', '|':
+		return true
+	}
+	return false
 }
 
 // word takes one word for what it looks like.

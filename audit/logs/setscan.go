@@ -113,7 +113,7 @@ func (s *Set) unpackAhead(ctx context.Context, q Query, wg *sync.WaitGroup) map[
 	}
 	workers := q.Workers
 	if workers <= 0 {
-		workers = runtime.GOMAXPROCS(0)
+		workers = min(runtime.GOMAXPROCS(0), runtime.NumCPU())
 	}
 	todo := make(chan *part)
 	wg.Go(func() {
@@ -129,7 +129,7 @@ func (s *Set) unpackAhead(ctx context.Context, q Query, wg *sync.WaitGroup) map[
 	for range min(workers, len(packed)) {
 		wg.Go(func() {
 			for p := range todo {
-				started[p].run(ctx, p.archive, q)
+				politely(func() { started[p].run(ctx, p.archive, q) })
 			}
 		})
 	}

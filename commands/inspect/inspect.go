@@ -12,9 +12,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"time"
 
 	"rekey/audit"
+	"rekey/audit/logs"
 	"rekey/audit/sentry"
 	"rekey/commands/secret"
 )
@@ -33,7 +35,7 @@ type Config struct {
 	// Zone is the zone of log timestamps that name none; nil means UTC. Django writes
 	// them in its TIME_ZONE.
 	Zone *time.Location
-	// Workers bounds the cores used for reading one log; 0 means all.
+	// Workers bounds the cores used for reading logs, by all audits together; 0 means all.
 	Workers int
 }
 
@@ -63,7 +65,8 @@ var (
 
 // Inspector audits secrets. It is safe for concurrent use.
 type Inspector struct {
-	cfg Config
+	cfg     Config
+	readers *logs.Readers
 }
 
 // New checks the configuration.
@@ -77,7 +80,10 @@ func New(cfg Config) (*Inspector, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
-	return &Inspector{cfg: cfg}, nil
+	if cfg.Workers == 0 {
+		cfg.Workers = min(runtime.GOMAXPROCS(0), runtime.NumCPU())
+	}
+	return &Inspector{cfg: cfg, readers: logs.NewReaders(cfg.Workers)}, nil
 }
 
 // keep is how many findings of each kind a report holds.

@@ -28,6 +28,7 @@ type judge struct {
 	addresses tallies
 	paths     tallies
 
+	names    addressNames
 	window   audit.Window
 	died     time.Time // of the old value; zero: it lives, or nobody said
 	usual    *normal
@@ -62,24 +63,25 @@ func newJudge(env secret.Environment, place secret.Place, window audit.Window, d
 
 // add judges one event. What happened before the window only tells what is normal.
 func (j *judge) add(e logs.Event) {
+	addr := j.names.of(e.Addr)
 	if e.At.Before(j.window.Since) {
-		j.usual.add(e)
+		j.usual.add(e, addr)
 		return
 	}
 	ours := j.ours(e.Addr, e.Guarded)
 	// Refusals elsewhere say nothing about this secret, only about who asked.
 	about := e.Guarded >= 0 || e.Kind == audit.InvalidSignature && e.Path == ""
 	if about {
-		j.visitors.add(e, ours)
+		j.visitors.add(e, addr, ours)
 		count(j.timeline, e, ours)
 	} else {
-		j.elsewhere.add(name(e.Addr), e.At, ours)
+		j.elsewhere.add(addr, e.At, ours)
 	}
-	if e.Kind == audit.Used && !j.use(e, ours) {
+	if e.Kind == audit.Used && !j.use(e, addr, ours) {
 		return
 	}
 	j.totals[e.Kind]++
-	j.addresses.add(name(e.Addr), e.At, ours)
+	j.addresses.add(addr, e.At, ours)
 	if e.Path != "" {
 		j.paths.add(e.Path, e.At, ours)
 	}
@@ -95,14 +97,14 @@ func (j *judge) add(e logs.Event) {
 	case ours:
 	case e.Kind == audit.Used:
 		j.strangers[e.Kind]++
-		j.accepted.add(e, ours)
+		j.accepted.add(e, addr, ours)
 		if !j.died.IsZero() && e.At.After(j.died.Add(skew)) {
-			j.late.add(e, ours)
+			j.late.add(e, addr, ours)
 		}
 	default:
 		j.strangers[e.Kind]++
 		if about {
-			j.refused.add(e, ours)
+			j.refused.add(e, addr, ours)
 		}
 	}
 }
@@ -112,31 +114,31 @@ func (j *judge) add(e logs.Event) {
 const skew = 5 * time.Second
 
 // use sorts an accepted request; it reports whether it is a stranger's.
-func (j *judge) use(e logs.Event, ours bool) bool {
+func (j *judge) use(e logs.Event, addr string, ours bool) bool {
 	switch {
 	case ours:
 		return false // what the secret is for
 	case !e.Addr.IsValid() || logs.Relay(e.Addr) || e.Proxied:
-		j.unnamed.add(e, ours)
+		j.unnamed.add(e, addr, ours)
 		return false
 	case len(j.endpoints[e.Guarded].Callers) > 0:
 		return true
 	}
 	// Where the catalogue names no callers, those of before are as good as known, and
 	// whoever was refused first is as good as a stranger.
-	v := j.visitors.byName[name(e.Addr)]
+	v := j.visitors.byName[addr]
 	switch {
-	case j.usual.known(name(e.Addr)):
-		j.asBefore.add(e, ours)
+	case j.usual.known(addr):
+		j.asBefore.add(e, addr, ours)
 	case v != nil && v.RefusedFirst > 0:
 		return true
 	default:
-		j.unlisted.add(e, ours)
+		j.unlisted.add(e, addr, ours)
 	}
 	return false
 }
 
-func (g *group) add(e logs.Event, ours bool) {
+func (g *group) add(e logs.Event, addr string, ours bool) {
 	if g.Count == 0 || e.At.Before(g.First) {
 		g.First = e.At
 	}
@@ -144,7 +146,7 @@ func (g *group) add(e logs.Event, ours bool) {
 		g.Last = e.At
 	}
 	g.Count++
-	g.addresses.add(name(e.Addr), e.At, ours)
+	g.addresses.add(addr, e.At, ours)
 	if e.Path != "" {
 		g.paths.add(e.Path, e.At, ours)
 	}
@@ -180,11 +182,25 @@ func within(addr netip.Addr, prefixes []netip.Prefix) bool {
 	})
 }
 
-func name(addr netip.Addr) string {
+// addressNames writes addresses out, each once: in an hour of busy logs there are
+// millions of lines by a few clients.
+type addressNames struct {
+	known map[netip.Addr]string
+}
+
+func (n *addressNames) of(addr netip.Addr) string {
 	if !addr.IsValid() {
 		return unrecorded
 	}
-	return addr.String()
+	if name, ok := n.known[addr]; ok {
+		return name
+	}
+	if n.known == nil || len(n.known) >= maxNames {
+		n.known = map[netip.Addr]string{}
+	}
+	name := addr.String()
+	n.known[addr] = name
+	return name
 }
 
 func (j *judge) endpointPaths() []string {

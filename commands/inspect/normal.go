@@ -58,13 +58,12 @@ func newNormal() *normal {
 	return &normal{addresses: map[string]int{}, agents: map[string]bool{}, minutes: map[string]minute{}}
 }
 
-func (n *normal) add(e logs.Event) {
+func (n *normal) add(e logs.Event, addr string) {
 	if e.Kind != audit.Used {
 		return // refusals are nobody's normal use
 	}
 	n.count++
 	n.hours[e.At.UTC().Hour()] = true
-	addr := name(e.Addr)
 	if _, known := n.addresses[addr]; known || len(n.addresses) < maxSeen {
 		n.addresses[addr]++
 		m := n.minutes[addr]

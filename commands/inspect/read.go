@@ -32,7 +32,7 @@ func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, rea
 			f.close()
 		}
 	}()
-	q := logs.Query{Window: reach, Zone: i.cfg.Zone, Proxies: j.proxies, Workers: i.cfg.Workers}
+	q := logs.Query{Window: reach, Zone: i.cfg.Zone, Proxies: j.proxies, Workers: i.cfg.Workers, Readers: i.readers}
 	for _, e := range j.endpoints {
 		q.Endpoints = append(q.Endpoints, logs.Endpoint{Path: e.Path, Method: e.Method})
 	}

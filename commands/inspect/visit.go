@@ -29,11 +29,10 @@ type visitors struct {
 	byName map[string]*visitor
 }
 
-func (vs *visitors) add(e logs.Event, ours bool) {
+func (vs *visitors) add(e logs.Event, addr string, ours bool) {
 	if vs.byName == nil {
 		vs.byName = map[string]*visitor{}
 	}
-	addr := name(e.Addr)
 	v := vs.byName[addr]
 	if v == nil {
 		if len(vs.byName) >= maxVisitors {

@@ -45,6 +45,9 @@ type Config struct {
 	Recheck time.Duration
 	// WatchEvery is how often a watch after a compromised rotation looks; 0 means 1 min.
 	WatchEvery time.Duration
+	// Readers bounds the cores used for reading logs; 0 means all. An App that acknowledges
+	// commands meanwhile needs more of the runtime's processors (GOMAXPROCS) than readers.
+	Readers int
 	// Observer is called at each moment of each step; see journal.Observer.
 	Observer journal.Observer
 }
@@ -149,6 +152,7 @@ func (a *App) wire(ctx context.Context) error {
 		Catalogue:   a.cfg.Catalogue,
 		SentryToken: a.cfg.Settings.SentryAuthToken.Reveal,
 		HTTPClient:  &http.Client{Transport: a.outward()},
+		Workers:     a.cfg.Readers,
 	})
 	if err != nil {
 		return err

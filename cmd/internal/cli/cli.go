@@ -23,6 +23,8 @@ type Env struct {
 	Out, Err io.Writer
 	Getenv   func(string) string
 	Version  string
+	// Readers bounds the cores used for reading logs; 0 means all.
+	Readers int
 }
 
 // grammar is the whole command line.

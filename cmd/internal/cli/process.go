@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 )
@@ -28,5 +29,9 @@ func Process(version string) int {
 	if version == "" {
 		version = "unversioned"
 	}
-	return Main(ctx, os.Args[1:], Env{Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Version: version})
+	// Threads that read logs stand back for all others, but keep one of the runtime's
+	// processors while they wait for the kernel's; so there are as many again.
+	readers := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(2 * readers)
+	return Main(ctx, os.Args[1:], Env{Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Version: version, Readers: readers})
 }

@@ -120,7 +120,7 @@ func (s *session) ledger() (ledger.Store, error) {
 }
 
 func (s *session) appConfig(cfg *config.Config, settings config.Settings, level slog.Level) app.Config {
-	return app.Config{Catalogue: cfg.Catalogue, Settings: settings, Log: logHandler(s.Err, level), Version: s.Version}
+	return app.Config{Catalogue: cfg.Catalogue, Settings: settings, Log: logHandler(s.Err, level), Version: s.Version, Readers: s.Readers}
 }
 
 // logHandler writes JSON lines for machines and text for terminals.

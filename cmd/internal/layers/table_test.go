@@ -13,7 +13,7 @@ package layers
 const table = `
 # audit: what happened.
 audit:
-audit/logs:                      audit; compress glob
+audit/logs:                      audit; compress glob sys
 audit/sentry:                    audit audit/sentry/api
 audit/sentry/api:
 audit/ledger:                    audit
@@ -74,6 +74,7 @@ cmd/drill:                       cmd/internal/app cmd/internal/config cmd/intern
 commands/store/vault/vaulttest:
 commands/store/aws/awstest:
 audit/audittest:                 audit
+audit/logs/logstest:
 audit/ledger/ledgertest:         audit/ledger; pgx sys cmp rapid
 commands/storetest:              commands/store commands/secret; cmp rapid
 commands/issue/smtp/smtptest:    commands/secret; smtpd

@@ -5,6 +5,12 @@ import (
 	"slices"
 )
 
+// Needles are strings of which every line of evidence holds at least one.
+var (
+	securityNeedles = [][]byte{phrase}
+	djangoNeedles   = [][]byte{phrase, unauthorized, []byte("Forbidden"), []byte(`" 401 `), []byte(`" 403 `)}
+)
+
 // seekable answers strings of which every line of evidence holds at least one; nil means that
 // there are none and every line must be looked at.
 //
@@ -104,20 +110,5 @@ func signAfter(line, mark []byte) bool {
 		if rest[0] >= '2' && rest[0] <= '7' {
 			return true
 		}
-	}
-}
-
-// every judges every line in turn, where there is nothing to look for.
-func (b *block) every(out *found) {
-	for at := 0; at < b.end; {
-		line, next := b.data[at:], len(b.data)
-		if i := bytes.IndexByte(line, '\n'); i >= 0 {
-			line, next = line[:i], at+i+1
-		}
-		out.lines++
-		if r, ok := b.dialect.parse(trimLine(line, b.file.sizes.line)); ok {
-			b.keep(out, r, at)
-		}
-		at = next
 	}
 }

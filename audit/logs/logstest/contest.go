@@ -1,0 +1,174 @@
+package logstest
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"text/tabwriter"
+	"time"
+)
+
+// rounds is how often each side has its turn at least; what counts is the median.
+const rounds = 5
+
+// Peer is what a person would type instead: a shell pipeline on the file "$1".
+type Peer struct {
+	Name     string
+	Pipeline string
+	Goal     float64 // how many times as long as ours it should take; 0 for no goal
+}
+
+// Contest asks one question of rekey and of its peers.
+type Contest struct {
+	Name  string
+	File  string // "$1" of the pipelines
+	Bytes int64
+	Peers []Peer
+	Ours  func(b *testing.B)
+	// Nice says that ours reads on threads that stand back; so do the peers, then, or
+	// whatever else the machine does would be ours to wait for alone.
+	Nice bool
+}
+
+// cost is what something took: on the clock, and of the processors' time, which two
+// workers spend twice as fast.
+type cost struct{ wall, cpu time.Duration }
+
+// Table collects what the contests of a benchmark came to.
+type Table struct {
+	rows [][]string
+}
+
+// Run holds c: each side in turn, in the same run, so that whatever else the machine
+// does meets all of them. Ratios are of medians.
+func (t *Table) Run(b *testing.B, c Contest) {
+	b.Run(c.Name, func(b *testing.B) {
+		c.Ours(b) // both sides find the file in memory
+		ours, theirs := []cost(nil), make([][]cost, len(c.Peers))
+		round := func() {
+			begun, used := time.Now(), CPUTime(b)
+			c.Ours(b)
+			ours = append(ours, cost{wall: time.Since(begun), cpu: CPUTime(b) - used})
+			for i, p := range c.Peers {
+				theirs[i] = append(theirs[i], p.run(b, c))
+			}
+		}
+		for b.Loop() {
+			round()
+		}
+		for len(ours) < rounds {
+			round()
+		}
+		mine := median(ours)
+		b.ReportMetric(float64(mine.wall.Nanoseconds()), "ns/op")
+		if c.Bytes > 0 {
+			b.ReportMetric(float64(c.Bytes)/1e9/mine.wall.Seconds(), "GB/s")
+		}
+		for i, p := range c.Peers {
+			his := median(theirs[i])
+			ratio := his.wall.Seconds() / mine.wall.Seconds()
+			b.ReportMetric(ratio, "x-"+p.Name)
+			row := []string{c.Name, round3(mine.wall), p.Name + " " + round3(his.wall), fmt.Sprintf("%.3gx", ratio), "", ""}
+			if mine.cpu > time.Millisecond { // less is not counted
+				cpu := his.cpu.Seconds() / mine.cpu.Seconds()
+				b.ReportMetric(cpu, "cpu-x-"+p.Name)
+				row[3] += fmt.Sprintf(" (cpu %.3gx)", cpu)
+			}
+			if p.Goal > 0 {
+				row[4], row[5] = fmt.Sprintf("%gx", p.Goal), verdict(ratio >= p.Goal)
+			}
+			t.rows = append(t.rows, row)
+		}
+	})
+}
+
+// Check adds a row about a figure that has a goal of its own: at most goal of unit.
+func (t *Table) Check(b *testing.B, name, unit string, value, goal float64) {
+	b.Helper()
+	b.ReportMetric(value, unit)
+	t.rows = append(t.rows, []string{name, fmt.Sprintf("%.3g %s", value, unit), "", "", fmt.Sprintf("at most %.3g", goal), verdict(value <= goal)})
+}
+
+func verdict(reached bool) string {
+	if reached {
+		return "reached"
+	}
+	return "MISSED"
+}
+
+// Print writes the table.
+func (t *Table) Print(w io.Writer) {
+	if len(t.rows) == 0 {
+		return
+	}
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(out, "question\tours\tpeer\tratio\tgoal\t")
+	for _, row := range t.rows {
+		_, _ = fmt.Fprintln(out, strings.Join(row, "\t"))
+	}
+	_ = out.Flush()
+}
+
+// run answers what a peer costs. Its output is read to the end: a grep that writes to
+// /dev/null stops at the first hit.
+func (p Peer) run(b *testing.B, c Contest) cost {
+	b.Helper()
+	argv := []string{"sh", "-c", p.Pipeline, "sh", c.File}
+	if c.Nice {
+		argv = append([]string{"nice", "-n", "10"}, argv...)
+	}
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Stderr = os.Stderr
+	begun := time.Now()
+	out, err := cmd.Output()
+	took := time.Since(begun)
+	if err != nil || len(bytes.TrimSpace(out)) == 0 {
+		b.Fatalf("%s: error %v, %d bytes of output", p.Pipeline, err, len(out))
+	}
+	return cost{wall: took, cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
+}
+
+// CPUTime is what this process and those it waited for used of the processors.
+func CPUTime(b *testing.B) time.Duration {
+	b.Helper()
+	var sum time.Duration
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var usage syscall.Rusage
+		if err := syscall.Getrusage(who, &usage); err != nil {
+			b.Fatal(err)
+		}
+		sum += time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	}
+	return sum
+}
+
+// Ripgrep answers peers with those added that need rg, where there is one.
+func Ripgrep(peers []Peer, rg ...Peer) []Peer {
+	if _, err := exec.LookPath("rg"); err != nil {
+		return peers
+	}
+	return append(peers, rg...)
+}
+
+// median takes that of the clock and that of the processors each by itself.
+func median(list []cost) cost {
+	slices.SortFunc(list, func(a, b cost) int { return cmp.Compare(a.cpu, b.cpu) })
+	cpu := list[len(list)/2].cpu
+	slices.SortFunc(list, func(a, b cost) int { return cmp.Compare(a.wall, b.wall) })
+	return cost{wall: list[len(list)/2].wall, cpu: cpu}
+}
+
+func round3(d time.Duration) string {
+	unit := time.Duration(1)
+	for d/unit >= 1000 {
+		unit *= 10
+	}
+	return d.Round(unit).String()
+}

@@ -1,0 +1,83 @@
+package logs
+
+import (
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// decoys are lines on which one reading of "the status" or another goes wrong.
+var decoys = []string{
+	`198.51.100.7 - - [22/Nov/2026:19:35:18 +0000] "GET /api/401/ HTTP/1.1" 200 403 "-" "x \" 403 y"`,
+	`198.51.100.7 - - [22/Nov/2026:19:35:18 +0000] "GET /\" 401 1 HTTP/1.1" 200 29 "-" "-"`,
+	`198.51.100.7 - - [22/Nov/2026:19:35:18 +0000] "GET /\\" 403 29 "-" "ends in a backslash \\"`,
+	`198.51.100.7 - - [22/Nov/2026:19:35:18 +0000] "GET /\\\" 403 HTTP/1.1" 200 29 "-" "-"`,
+	`198.51.100.7 - bob\"x [22/Nov/2026:19:35:18 +0000] "POST /api/revalidate/ HTTP/1.1" 403 29`,
+	`" 401 `, `"" 401`, `"\" 401 "`, `"" 4011`, `""  401 `, `\"" 401 " 403`, `"a" 401` + "\t",
+	`198.51.100.7 - - [22/Nov/2026:19:35:18 +0000] "POST /api//revalidate/ HTTP/1.1" 200 29`,
+	`198.51.100.7 - - [22/Nov/2026:19:35:18 +0000] "POST /a/../api/revalidate?x=%2F/ HTTP/1.1" 204 29`,
+	`198.51.100.7 - - [22/Nov/2026:19:35:18 +0000] "POST /%61pi/revalidate/ HTTP/1.1" 200 29`,
+	`198.51.100.7 - - [22/Nov/2026:19:35:18 +0000] "POST http://h/api/revalidate/ HTTP/1.1" 200 29`,
+	`198.51.100.7 - - [22/Nov/2026:19:35:18 +0000] "POST /x?/api/revalidate/ HTTP/1.1" 200 29`,
+	`198.51.100.7 - - [22/Nov/2026:19:35:18 +0000] "POST /api/./revalidate#x HTTP/1.1" 200 29`,
+	`198.51.100.7 - - [22/Nov/2026:19:35:18 +0000] "/api/revalidate/" 200 29`,
+	`198.51.100.7 - - [22/Nov/2026:19:35:18 +0000] "post /api/track-view/ HTTP/1.1" 201 29`,
+	`198.51.100.7 - - [22/Nov/2026:19:35:18 +0000] "OPTIONS /api/track-view HTTP/1.1" 200 29`,
+}
+
+// answered is the grammar of an access log's line up to the status: whatever stands
+// before the request, the request, and three digits. Escaped characters are no quotes.
+var answered = regexp.MustCompile(`(?s)^(?:[^"\\]|\\.)*?"((?:[^"\\]|\\.)*)" ([1-5][0-9][0-9])(?: |$)`)
+
+// FuzzAccessReference holds the judgement of a line, which rejects almost all of them
+// before it parses anything, against a regular expression that does not.
+func FuzzAccessReference(f *testing.F) {
+	for _, line := range seeds(f, Access) {
+		f.Add(line)
+	}
+	for _, line := range decoys {
+		f.Add([]byte(line))
+	}
+	g := newGuards(revalidate)
+	f.Fuzz(func(t *testing.T, line []byte) {
+		want, guarded := 0, -1
+		if m := answered.FindSubmatch(line); m != nil {
+			method, target := splitRequest(m[1])
+			guarded = g.find(string(method), canonical(string(target)))
+			status, _ := strconv.Atoi(string(m[2]))
+			if status == 401 || status == 403 || status/100 == 2 && guarded >= 0 {
+				want = status
+			}
+		}
+		r, ok := parseAccess(line, g, time.UTC)
+		if ok != (want > 0) || ok && (r.Status != want || r.Guarded != guarded) {
+			t.Errorf("%q is %t, status %d, guarded %d; want %d, %d", line, ok, r.Status, r.Guarded, want, guarded)
+		}
+	})
+}
+
+// What a memo remembers is what would be found again.
+func FuzzMemo(f *testing.F) {
+	for _, line := range seeds(f, Access) {
+		f.Add(line, line)
+	}
+	for i, line := range decoys {
+		f.Add([]byte(line), []byte(decoys[(i+1)%len(decoys)]))
+	}
+	g := newGuards(revalidate)
+	f.Fuzz(func(t *testing.T, before, line []byte) {
+		a := accessLines{guard: g, zone: time.UTC, memo: &memo{}}
+		for _, l := range [][]byte{before, line, before, line} {
+			want, wantOK := parseAccess(l, g, time.UTC)
+			var got Record
+			at, ok := a.locate(l)
+			if ok {
+				got, ok = a.record(l, at)
+			}
+			if ok != wantOK || got != want {
+				t.Errorf("after %q, %q is %+v %t, want %+v %t", before, l, got, ok, want, wantOK)
+			}
+		}
+	})
+}
