@@ -123,18 +123,6 @@ type Gap struct {
 	Left audit.Coverage // how much of the window the source shows all the same
 }
 
-// Fault is why a source that is no file could not be read, or not to its end: a sentence
-// for people that says what was wrong and what to do. It holds no credential and nothing
-// that a server or a visitor wrote, except cleaned.
-type Fault struct {
-	Why string
-	Err error // its cause, for errors.Is; nil where the sentence says it all
-}
-
-func (f *Fault) Error() string { return f.Why }
-
-func (f *Fault) Unwrap() error { return f.Err }
-
 func (q Query) zone() *time.Location {
 	if q.Zone == nil {
 		return time.UTC

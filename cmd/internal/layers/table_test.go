@@ -14,6 +14,9 @@ const table = `
 # audit: what happened.
 audit:
 audit/logs:                      audit
+audit/logs/loki:                 audit audit/logs
+audit/logs/cloudwatch:           audit audit/logs; aws
+audit/logs/journal:              audit audit/logs
 audit/sentry:                    audit audit/sentry/api
 audit/sentry/api:
 audit/ledger:                    audit
@@ -72,8 +75,11 @@ cmd/drill:                       cmd/internal/app cmd/internal/config cmd/intern
 
 # Services in a process, for tests and for cmd/drill. Never for cmd/rekey.
 commands/store/vault/vaulttest:
-commands/store/aws/awstest:
+commands/store/aws/awstest:      audit/audittest/sigv4
 audit/audittest:                 audit
+audit/audittest/lokitest:        audit/audittest
+audit/audittest/cloudwatchtest:  audit/audittest audit/audittest/sigv4
+audit/audittest/sigv4:
 audit/ledger/ledgertest:         audit/ledger; pgx sys cmp rapid
 commands/storetest:              commands/store commands/secret; cmp rapid
 commands/issue/smtp/smtptest:    commands/secret; smtpd
