@@ -3,6 +3,8 @@ package logs
 import (
 	"fmt"
 	"time"
+
+	"rekey/audit"
 )
 
 // Fault is why a source that is no file could not be read, or not to its end: a sentence
@@ -76,10 +78,13 @@ func (l *Lines) Take(line []byte, at time.Time, place string) error {
 // Taken is how many lines were taken.
 func (l *Lines) Taken() int64 { return l.taken }
 
-// Holes says what the lines themselves tell of being incomplete.
-func (l *Lines) Holes() []string {
+// Gaps says what the lines themselves tell of being incomplete.
+func (l *Lines) Gaps() []Gap {
 	if l.apart <= late {
 		return nil
 	}
-	return []string{fmt.Sprintf("Its lines say times that lie up to %s apart from those it received them at, so lines at the edges of the window may be missing; check the time zone rekey reads logs in, and that lines are shipped without delay.", l.apart.Round(time.Minute))}
+	return []Gap{{
+		Why:  fmt.Sprintf("Its lines say times that lie up to %s apart from those it received them at, so lines at the edges of the window may be missing; check the time zone rekey reads logs in, and that lines are shipped without delay.", l.apart.Round(time.Minute)),
+		Left: audit.Partial,
+	}}
 }

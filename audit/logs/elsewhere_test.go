@@ -30,8 +30,8 @@ func TestLinesMakeRecords(t *testing.T) {
 	if len(got[1].Line) != maxQuote || lines.Taken() != 5 {
 		t.Errorf("kept %d bytes of a long line, took %d", len(got[1].Line), lines.Taken())
 	}
-	if holes := lines.Holes(); len(holes) != 1 || !strings.Contains(holes[0], "30m") {
-		t.Errorf("half an hour apart: %q", holes)
+	if gaps := lines.Gaps(); len(gaps) != 1 || !strings.Contains(gaps[0].Why, "30m") {
+		t.Errorf("half an hour apart: %+v", gaps)
 	}
 	if from, to := q.Reach(noon); !from.Before(noon) || !to.After(q.Window.Until) {
 		t.Errorf("reach %s to %s", from, to)

@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"time"
 
+	"rekey/audit"
 	"rekey/audit/logs"
 )
 
@@ -106,9 +107,9 @@ func (s *Source) Scan(ctx context.Context, q logs.Query, yield func(logs.Record)
 		})
 	}
 	stats.Read, stats.Lines, stats.Matched = r.bytes, r.lines, lines.Taken()
-	stats.Holes = lines.Holes()
-	if r.crowded > 0 {
-		stats.Holes = append(stats.Holes, r.hole)
+	stats.Gaps = lines.Gaps()
+	if r.crowded != "" {
+		stats.Gaps = append(stats.Gaps, logs.Gap{Why: r.crowded, Left: audit.Partial})
 	}
 	return stats, s.explain(err, r.reached)
 }

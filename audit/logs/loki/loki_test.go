@@ -130,7 +130,7 @@ func TestSameAsTheParser(t *testing.T) {
 				if !stats.Begins.Equal(noon.Add(-2*time.Hour)) || !stats.Ends.Equal(noon.Add(50*time.Minute)) {
 					t.Errorf("it begins %s and ends %s", stats.Begins, stats.Ends)
 				}
-				if stats.Matched >= int64(len(lines)) || stats.Matched < int64(len(want)) || stats.Read == 0 || len(stats.Holes) > 0 {
+				if stats.Matched >= int64(len(lines)) || stats.Matched < int64(len(want)) || stats.Read == 0 || len(stats.Gaps) > 0 {
 					t.Errorf("%d lines came for %d records: %+v", stats.Matched, len(want), stats)
 				}
 			})
@@ -149,16 +149,16 @@ func TestEqualTimes(t *testing.T) {
 		s.Push(map[string]string{"app": "leather-api", "pod": fmt.Sprint(n % 3)}, lokitest.Entry{At: at.Add(time.Duration(n / 4)), Line: fmt.Sprintf(denied, n)})
 	}
 	got, stats, err := scan(t, open(t, s, nil), query)
-	if err != nil || len(got) != 40 || len(stats.Holes) > 0 {
-		t.Errorf("%d of 40 records, %q, %v", len(got), stats.Holes, err)
+	if err != nil || len(got) != 40 || len(stats.Gaps) > 0 {
+		t.Errorf("%d of 40 records, %+v, %v", len(got), stats.Gaps, err)
 	}
 	// More than a page at one time cannot be fetched, and that is said.
 	for n := range 20 {
 		s.Push(map[string]string{"app": "leather-api", "pod": "x"}, lokitest.Entry{At: at.Add(5), Line: fmt.Sprintf(denied, 100+n)})
 	}
 	got, stats, err = scan(t, open(t, s, nil), query)
-	if err != nil || len(got) <= 40 || len(stats.Holes) != 1 || !strings.Contains(stats.Holes[0], "max_entries_limit_per_query") {
-		t.Errorf("%d records, %q, %v", len(got), stats.Holes, err)
+	if err != nil || len(got) <= 40 || len(stats.Gaps) != 1 || !strings.Contains(stats.Gaps[0].Why, "max_entries_limit_per_query") {
+		t.Errorf("%d records, %+v, %v", len(got), stats.Gaps, err)
 	}
 }
 

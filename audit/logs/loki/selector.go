@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"rekey/audit/logs"
 )
@@ -21,7 +22,7 @@ var (
 // one matcher must refuse a stream without labels.
 func CheckSelector(text string) error {
 	rest, ok := strings.CutPrefix(strings.TrimSpace(text), "{")
-	if !ok {
+	if !ok || !utf8.ValidString(text) || strings.ContainsRune(text, 0) || strings.ContainsRune(text, '\ufeff') {
 		return errSelector
 	}
 	selects := false

@@ -32,8 +32,7 @@ type reading struct {
 	longest      time.Duration // a span that is not too long; 0: none was refused yet
 	bytes, lines int64         // that Loki searched
 	reached      time.Time     // of the last line handed out
-	crowded      int       // times that more lines share than fit a page
-	hole         string    // the first of them, in a sentence
+	crowded      string        // says of the first time that more lines share than fit a page
 }
 
 // errEnough ends a walk.
@@ -128,8 +127,8 @@ func (r *reading) pages(ctx context.Context, s *span, take func(entry) error) er
 		last := page[len(page)-1].at
 		if !fresh {
 			// A page full of one nanosecond: whatever else it holds cannot be asked for.
-			if r.crowded++; r.crowded == 1 {
-				r.hole = fmt.Sprintf("More than %d of its lines share the time %s, so that some could not be fetched; raise max_entries_limit_per_query in Loki.", limit, stampText(last))
+			if r.crowded == "" {
+				r.crowded = fmt.Sprintf("More than %d of its lines share the time %s, so that some could not be fetched; raise max_entries_limit_per_query in Loki.", limit, stampText(last))
 			}
 			last = last.Add(1)
 		}
