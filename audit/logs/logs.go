@@ -112,6 +112,8 @@ type Stats struct {
 	Disordered bool
 	// Truncated reports that the file became shorter while it was read.
 	Truncated bool
+	// Matched counts the lines that a server handed out after it had filtered; 0 for files.
+	Matched int64
 	// Gaps are what the source itself knows to be missing.
 	Gaps []Gap
 }
