@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 
@@ -37,6 +38,7 @@ type Lines struct {
 	yield  func(Record) error
 	title  string
 	taken  int64
+	made   int64         // records
 	apart  time.Duration // the most that a line's own time and the server's lay apart
 }
 
@@ -60,22 +62,29 @@ func (q Query) Reach(now time.Time) (from, to time.Time) {
 	return q.Window.Since.Add(-early), to.Add(late)
 }
 
-// Take judges one line. at is the server's time of it and place what finds it there again,
-// such as a cursor. The error is yield's.
-func (l *Lines) Take(line []byte, at time.Time, place string) error {
+// Take judges one message, line by line: a traceback is one message of several lines. at is
+// the server's time of it and place what finds it there again, such as a cursor. The error
+// is yield's.
+func (l *Lines) Take(message []byte, at time.Time, place string) error {
 	l.taken++
-	r, ok := l.parser.Parse(line, at)
-	if !ok {
-		return nil
+	for line := range bytes.SplitSeq(message, newline) {
+		r, ok := l.parser.Parse(line, at)
+		if !ok {
+			continue
+		}
+		l.apart = max(l.apart, r.At.Sub(at).Abs())
+		l.made++
+		r.Offset = l.made
+		r.Line = string(line[:min(len(line), maxQuote)])
+		r.Name = l.title + " at " + place
+		if err := l.yield(r); err != nil {
+			return err
+		}
 	}
-	l.apart = max(l.apart, r.At.Sub(at).Abs())
-	r.Offset = l.taken
-	r.Line = string(line[:min(len(line), maxQuote)])
-	r.Name = l.title + " at " + place
-	return l.yield(r)
+	return nil
 }
 
-// Taken is how many lines were taken.
+// Taken is how many messages were taken.
 func (l *Lines) Taken() int64 { return l.taken }
 
 // Gaps says what the lines themselves tell of being incomplete.

@@ -19,12 +19,12 @@ func TestLinesMakeRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	long := "Unauthorized: /" + strings.Repeat("x", 2*maxQuote)
-	for n, line := range []string{"nothing", "Unauthorized: /a", long, "2026-11-22 12:30:00Z Forbidden: /b", "2026-11-22 13:00:00Z Forbidden: /late"} {
+	for n, line := range []string{"nothing\nat all", "Traceback:\nUnauthorized: /a\n", long, "2026-11-22 12:30:00Z Forbidden: /b", "2026-11-22 13:00:00Z Forbidden: /late"} {
 		if err := lines.Take([]byte(line), noon.Add(time.Duration(n)*time.Second), "place"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if len(got) != 3 || got[0].Offset != 2 || got[0].Name != "Loki at place" || got[0].Line != "Unauthorized: /a" || !got[0].At.Equal(noon.Add(time.Second)) {
+	if len(got) != 3 || got[0].Offset != 1 || got[1].Offset != 2 || got[0].Name != "Loki at place" || got[0].Line != "Unauthorized: /a" || !got[0].At.Equal(noon.Add(time.Second)) {
 		t.Errorf("records %+v", got)
 	}
 	if len(got[1].Line) != maxQuote || lines.Taken() != 5 {

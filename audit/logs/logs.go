@@ -101,6 +101,9 @@ type Stats struct {
 	// has none. A source without a beginning or an end of its own, such as a log
 	// server, says how far its answer reaches: the query's window, if that is whole.
 	Begins, Ends time.Time
+	// Cut reports that a source which is no file threw away what it had before Begins, or
+	// may have.
+	Cut bool
 	// Ordered reports that lines are in time order as far as samples tell, so that
 	// the window was found by bisection.
 	Ordered bool

@@ -146,31 +146,31 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // kept is since when the log group keeps its lines: since it was created, or as far back as
-// its retention reaches. A *deniedError means that AWS does not tell.
-func (s *Source) kept(ctx context.Context) (time.Time, error) {
+// its retention reaches, which cuts it. A *deniedError means that AWS does not tell.
+func (s *Source) kept(ctx context.Context) (since time.Time, cut bool, err error) {
 	in := &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: aws.String(s.cfg.Group)}
 	for {
 		out, err := s.client.DescribeLogGroups(ctx, in)
 		if code(err) == "AccessDeniedException" {
-			return time.Time{}, &deniedError{"DescribeLogGroups"}
+			return time.Time{}, false, &deniedError{"DescribeLogGroups"}
 		}
 		if err != nil {
-			return time.Time{}, fmt.Errorf("looking for the log group: %w", err)
+			return time.Time{}, false, fmt.Errorf("looking for the log group: %w", err)
 		}
 		for _, g := range out.LogGroups {
 			if aws.ToString(g.LogGroupName) != s.cfg.Group {
 				continue
 			}
-			since := time.UnixMilli(aws.ToInt64(g.CreationTime)).UTC()
+			since = time.UnixMilli(aws.ToInt64(g.CreationTime)).UTC()
 			if days := int(aws.ToInt32(g.RetentionInDays)); days > 0 {
 				if horizon := s.cfg.Now().UTC().AddDate(0, 0, -days); horizon.After(since) {
-					since = horizon
+					since, cut = horizon, true
 				}
 			}
-			return since, nil
+			return since, cut, nil
 		}
 		if in.NextToken = out.NextToken; aws.ToString(in.NextToken) == "" {
-			return time.Time{}, errNoGroup
+			return time.Time{}, false, errNoGroup
 		}
 	}
 }

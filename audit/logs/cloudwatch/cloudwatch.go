@@ -107,7 +107,7 @@ func (s *Source) Scan(ctx context.Context, q logs.Query, yield func(logs.Record)
 // scan reads what the log group keeps of the window.
 func (r *reading) scan(ctx context.Context, q logs.Query) (stats logs.Stats, err error) {
 	from, to := q.Reach(r.source.cfg.Now())
-	kept, err := r.source.kept(ctx)
+	kept, cut, err := r.source.kept(ctx)
 	var denied *deniedError
 	switch {
 	case errors.As(err, &denied):
@@ -131,7 +131,7 @@ func (r *reading) scan(ctx context.Context, q logs.Query) (stats logs.Stats, err
 		}
 		return stats, err
 	}
-	stats.Begins, stats.Ends = kept, to
+	stats.Begins, stats.Ends, stats.Cut = kept, to, cut
 	switch {
 	case r.records > 0:
 	case to.Sub(from) > quiet:

@@ -168,7 +168,7 @@ func TestBeginningIsHonest(t *testing.T) {
 	kept := func(c *Config) { c.Group = "/kept" }
 	long := query
 	long.Window.Since = noon.AddDate(0, 0, -3)
-	if _, stats, err := scan(t, open(t, s, kept), long); err != nil || !stats.Begins.Equal(window.Until.AddDate(0, 0, -1)) {
+	if _, stats, err := scan(t, open(t, s, kept), long); err != nil || !stats.Cut || !stats.Begins.Equal(window.Until.AddDate(0, 0, -1)) {
 		t.Errorf("it keeps a day, and begins %s, %v", stats.Begins, err)
 	}
 	gone := query

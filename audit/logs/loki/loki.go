@@ -93,7 +93,9 @@ func (s *Source) Scan(ctx context.Context, q logs.Query, yield func(logs.Record)
 	}
 	r := &reading{source: s, limit: pageLimit}
 	from, to := q.Reach(s.cfg.Now())
-	stats := logs.Stats{Ordered: true}
+	// Loki does not tell how long it keeps lines, so what was before the first one it has may
+	// be gone.
+	stats := logs.Stats{Ordered: true, Cut: true}
 	if stats.Begins, stats.Ends, err = r.extent(within, from, to); err == nil && stats.Begins.IsZero() {
 		err = &logs.Fault{Why: fmt.Sprintf("Loki has no line of %s from %s to %s; check the selector and the tenant, and that the lines are shipped.",
 			s.cfg.Selector, stampText(from.Add(-lookback)), stampText(to))}

@@ -79,6 +79,7 @@ commands/store/aws/awstest:      audit/audittest/sigv4
 audit/audittest:                 audit
 audit/audittest/lokitest:        audit/audittest
 audit/audittest/cloudwatchtest:  audit/audittest audit/audittest/sigv4
+audit/audittest/journaltest:
 audit/audittest/sigv4:
 audit/ledger/ledgertest:         audit/ledger; pgx sys cmp rapid
 commands/storetest:              commands/store commands/secret; cmp rapid
