@@ -13,6 +13,7 @@ import (
 
 	"rekey/audit"
 	"rekey/audit/logs"
+	"rekey/commands/logsource"
 	"rekey/commands/secret"
 )
 
@@ -31,9 +32,9 @@ func (l *logLook) read(ctx context.Context, window audit.Window, add func(logs.E
 		}
 	}()
 	for _, entry := range l.in.Environment.Logs {
-		o, err := openLog(entry, window.Since)
+		o, err := l.open(ctx, entry, window.Since)
 		if err != nil {
-			problems = append(problems, trouble(filepath.Base(entry.Path), err))
+			problems = append(problems, trouble(called(entry), err))
 			continue
 		}
 		opened, sources = append(opened, o), append(sources, o)
@@ -66,20 +67,40 @@ func (l *logLook) read(ctx context.Context, window audit.Window, add func(logs.E
 // log is one log with the parts of it that were rotated away, read as one: two lines by
 // one program are two requests, whichever part they stand in.
 type log struct {
-	name   string
-	format logs.Format
-	parts  []*logs.File // oldest first
-	mtime  time.Time
+	name      string
+	format    logs.Format
+	elsewhere logs.Source  // what the log is if it is no file
+	parts     []*logs.File // oldest first
+	mtime     time.Time
 }
 
 // errPacked: a part of a log was packed away.
 var errPacked = errors.New("packed")
 
+func (l *logLook) open(ctx context.Context, entry secret.Log, since time.Time) (*log, error) {
+	if entry.File() {
+		return openLog(entry, since)
+	}
+	source, err := logsource.Open(ctx, entry, l.checklist.deps.SentryClient)
+	if err != nil {
+		return nil, err
+	}
+	return &log{name: called(entry), format: logs.Format(entry.Format), elsewhere: source}, nil
+}
+
+// called is what people call a log.
+func called(entry secret.Log) string {
+	if entry.File() {
+		return filepath.Base(entry.Path)
+	}
+	return entry.Name()
+}
+
 // openLog opens the log and what was rotated away since the window began. An empty file
 // is a log without parts: nothing was refused, or nothing is logged, which read tells by
 // the other logs.
 func openLog(entry secret.Log, since time.Time) (_ *log, err error) {
-	o := &log{name: filepath.Base(entry.Path), format: logs.Format(entry.Format)}
+	o := &log{name: called(entry), format: logs.Format(entry.Format)}
 	defer func() {
 		if err != nil {
 			o.close()
@@ -113,6 +134,9 @@ func (o *log) close() {
 
 // Scan reads the parts one after the other.
 func (o *log) Scan(ctx context.Context, q logs.Query, yield func(logs.Record) error) (logs.Stats, error) {
+	if o.elsewhere != nil {
+		return o.elsewhere.Scan(ctx, q, yield)
+	}
 	var all logs.Stats
 	for _, f := range o.parts {
 		s, err := f.Scan(ctx, q, yield)
@@ -134,7 +158,17 @@ func (o *log) Scan(ctx context.Context, q logs.Query, yield func(logs.Record) er
 
 // doubt says what makes a log that was read no evidence; "" for nothing.
 func (o *log) doubt(s logs.Stats, err error, since time.Time) string {
+	var fault *logs.Fault
 	switch {
+	case errors.As(err, &fault):
+		return o.name + ": " + fault.Why
+	case o.elsewhere != nil && err == nil:
+		for _, g := range s.Gaps {
+			if g.Left != audit.Whole {
+				return o.name + ": " + g.Why
+			}
+		}
+		return ""
 	case err != nil:
 		return fmt.Sprintf("%s could not be read to its end", o.name)
 	case s.Truncated:
@@ -153,7 +187,10 @@ func (o *log) doubt(s logs.Stats, err error, since time.Time) string {
 
 // trouble says in plain words why a log could not be opened.
 func trouble(name string, err error) string {
+	var fault *logs.Fault
 	switch {
+	case errors.As(err, &fault):
+		return name + ": " + fault.Why
 	case errors.Is(err, errPacked):
 		return fmt.Sprintf("a part of %s that was rotated away is packed; keep one unpacked (logrotate's delaycompress)", name)
 	case errors.Is(err, fs.ErrNotExist):

@@ -26,7 +26,12 @@ func (f *source) holes(window audit.Window, s logs.Stats, scanErr error, several
 	if _, ok := f.Source.(newest); ok {
 		still = "its newest entries were still read; "
 	}
+	var fault *logs.Fault
 	switch {
+	case errors.As(scanErr, &fault) && s.Begins.IsZero():
+		hole(audit.Unseen, "%s", fault.Why)
+	case errors.As(scanErr, &fault):
+		hole(audit.Partial, "%s", fault.Why)
 	case errors.Is(scanErr, context.DeadlineExceeded), errors.Is(scanErr, context.Canceled):
 		hole(audit.Partial, "Time ran out after %s; %sask for a shorter window, or again with more time.", progress(s), still)
 	case scanErr != nil:
@@ -62,6 +67,8 @@ func (f *source) holes(window audit.Window, s logs.Stats, scanErr error, several
 		hole(audit.Unseen, "It begins at %s, after the window ends; its rotated parts are needed.", stampText(s.Begins))
 	case s.Begins.After(window.Since) && isFile && rotated(file.Path(), window.Since):
 		hole(audit.Partial, "It begins at %s and its older parts, rotated away, were not read.", stampText(s.Begins))
+	case s.Begins.After(window.Since.Add(quiet)) && s.Cut:
+		hole(audit.Partial, "It begins at %s; what it held of the time before is gone, or may be.", stampText(s.Begins))
 	case s.Begins.After(window.Since.Add(quiet)) && f.format == logs.Access:
 		hole(audit.Whole, "It begins at %s, after the window does; what happened before it was begun was not logged in it.", stampText(s.Begins))
 	}

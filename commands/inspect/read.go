@@ -64,7 +64,7 @@ func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, rea
 		if f.format == logs.Access && coverage != audit.Unseen && stats[n].Begins.After(window.Since) && stats[n].Begins.After(r.evidence.AccessSince) {
 			r.evidence.AccessSince = stats[n].Begins
 		}
-		r.read = append(r.read, fmt.Sprintf("%s (%s searched)", f.name, extent(stats[n])))
+		r.read = append(r.read, fmt.Sprintf("%s (%s)", f.name, extent(stats[n])))
 	}
 	r.evidence.Access = cover.of(logs.Access)
 	r.evidence.Refusals = cover.of(logs.Security, logs.Django)
@@ -134,11 +134,15 @@ func why(err error) string {
 func names(list []secret.Log) []string {
 	names := make([]string, len(list))
 	for n, entry := range list {
+		if !entry.File() {
+			names[n] = entry.Name()
+			continue
+		}
 		path := filepath.Clean(entry.Path)
 		name := filepath.Base(path)
 		for slices.ContainsFunc(list, func(other secret.Log) bool {
 			otherPath := filepath.Clean(other.Path)
-			return otherPath != path && (otherPath == name || strings.HasSuffix(otherPath, "/"+name))
+			return other.File() && otherPath != path && (otherPath == name || strings.HasSuffix(otherPath, "/"+name))
 		}) && name != path {
 			rest := strings.TrimSuffix(strings.TrimSuffix(path, name), "/")
 			if rest == "" {
@@ -152,13 +156,19 @@ func names(list []secret.Log) []string {
 	return names
 }
 
-// extent is how much of a source was read, in words: "2.1 MB, 8,112 lines".
+// extent is how much of a source was read, in words: "2.1 MB, 8,112 lines searched". A log
+// server searches by itself; then it is "1.2 GB scanned, 812 lines matched".
 func extent(s logs.Stats) string {
-	lines := plural(s.Lines, "line")
-	if s.Size == 0 {
-		return lines
+	switch lines := plural(s.Lines, "line"); {
+	case s.Size > 0:
+		return size(s.Size) + ", " + lines + " searched"
+	case s.Read > 0:
+		return size(s.Read) + " scanned, " + plural(s.Matched, "line") + " matched"
+	case s.Matched > 0:
+		return plural(s.Matched, "line") + " matched"
+	default:
+		return lines + " searched"
 	}
-	return size(s.Size) + ", " + lines
 }
 
 func size(n int64) string {

@@ -6,6 +6,7 @@ import (
 
 	"rekey/audit"
 	"rekey/audit/logs"
+	"rekey/commands/logsource"
 	"rekey/commands/secret"
 )
 
@@ -36,8 +37,15 @@ type quoter interface {
 
 // open opens what a catalogue's entry names: one source or several, and what of it
 // cannot be read. Without a source, the entry is unseen. Only reach will be asked for.
-func (i *Inspector) open(_ context.Context, entry secret.Log, name string, _ audit.Window) ([]*source, []audit.Gap) {
+func (i *Inspector) open(ctx context.Context, entry secret.Log, name string, _ audit.Window) ([]*source, []audit.Gap) {
 	format := logs.Format(entry.Format)
+	if !entry.File() {
+		opened, err := logsource.Open(ctx, entry, i.cfg.HTTPClient)
+		if err != nil {
+			return nil, []audit.Gap{{Source: name, Why: err.Error()}}
+		}
+		return []*source{{Source: opened, name: name, format: format, last: -1}}, nil
+	}
 	file, err := logs.Open(entry.Path, format)
 	if err != nil {
 		return nil, []audit.Gap{{Source: name, Why: why(err)}}

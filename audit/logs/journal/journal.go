@@ -93,8 +93,6 @@ func (s *Source) Scan(ctx context.Context, q logs.Query, yield func(logs.Record)
 	if err = r.extent(within, from, to, &stats); err == nil {
 		err = r.filtered(within, span(from, to), grep(s.cfg.Format, q), func(e entry) error {
 			for _, m := range e.messages {
-				stats.Lines++
-				stats.Read += int64(len(m))
 				if err := lines.Take(m, e.at(), e.Cursor); err != nil {
 					return &stopped{err}
 				}

@@ -168,9 +168,9 @@ func (d *document) logs(o *object, where string) []secret.Log {
 	var out []secret.Log
 	seen := map[string]bool{}
 	for _, n := range o.list("logs", "a list: - {path: /srv/app/logs/security.log, format: security}") {
-		l := d.object(n, n, "a log of "+where, "path", "format")
-		g := secret.Log{Path: l.path("path")}
-		if l.must("path", "write where the log lies") && g.Path != "" {
+		l := d.object(n, n, "a log of "+where, append([]string{"path", "format"}, elsewhereKeys()...)...)
+		g, elsewhere := d.elsewhere(l, where, seen)
+		if g.Path = l.path("path"); !elsewhere && l.must("path", "write where the log lies; one that is no file is named by loki, cloudwatch or journal") && g.Path != "" {
 			if seen[g.Path] {
 				d.fault(l.blame("path"), fmt.Sprintf("the log %s of %s is written twice", shownPath(g.Path), where), "take one out: what it holds would count twice")
 			}

@@ -35,7 +35,7 @@ commands/store/aws/document:     commands/store commands/secret
 commands/store/vault:            commands/store commands/secret; vault
 commands/awsrotation:            commands/issue commands/secret commands/store commands/store/aws commands/store/aws/document commands/verify; aws
 commands/verify:                 commands/reload commands/secret; sync
-commands/checklist:              commands/issue/smtp commands/reload commands/secret commands/verify audit audit/logs audit/sentry; pgx
+commands/checklist:              commands/logsource commands/issue/smtp commands/reload commands/secret commands/verify audit audit/logs audit/sentry; pgx
 commands/usage:                  commands/issue commands/secret commands/verify audit
 commands/sessions:               commands/reload commands/secret audit
 commands/reload:                 ; sys
@@ -48,7 +48,8 @@ commands/schedule:               commands commands/secret
 commands/issue:                  commands/secret commands/store commands/verify
 commands/rotate:                 commands commands/issue commands/store commands/verify commands/reload commands/secret audit/ledger; sync
 commands/journal:                audit/ledger
-commands/inspect:                commands commands/secret audit audit/logs audit/sentry; sync
+commands/inspect:                commands commands/logsource commands/secret audit audit/logs audit/sentry; sync
+commands/logsource:              commands/secret commands/store/aws audit/logs audit/logs/loki audit/logs/cloudwatch audit/logs/journal
 commands/jobs:                   commands audit/ledger audit/ledger/postgres audit/ledger/sqlite; river pgx sqlite sync
 commands/emergency:              commands commands/rotate commands/inspect commands/issue commands/jobs commands/journal commands/secret audit audit/ledger
 commands/intake:                 commands commands/rotate commands/schedule commands/policy commands/jobs commands/journal commands/secret audit audit/ledger
@@ -62,7 +63,7 @@ bot/notify/pagerduty:            bot/render commands/secret; pagerduty
 bot:                             bot/socket bot/render commands commands/secret audit audit/ledger; slack sync
 
 # cmd: programs and their wiring.
-cmd/internal/config:             commands commands/policy commands/secret commands/store commands/store/dotenv; yaml
+cmd/internal/config:             audit/logs/loki audit/logs/cloudwatch audit/logs/journal commands commands/policy commands/secret commands/store commands/store/dotenv; yaml
 cmd/internal/app:                cmd/internal/config bot bot/socket bot/render bot/notify/... commands/... audit/...; slack pagerduty sentry sync sys
 cmd/internal/layers:
 cmd/internal/docs:               cmd/internal/cli cmd/internal/config
