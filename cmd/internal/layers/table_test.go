@@ -63,7 +63,7 @@ bot/notify/pagerduty:            bot/render commands/secret; pagerduty
 bot:                             bot/socket bot/render commands commands/secret audit audit/ledger; slack sync
 
 # cmd: programs and their wiring.
-cmd/internal/config:             audit/logs/loki audit/logs/cloudwatch audit/logs/journal commands commands/policy commands/secret commands/store commands/store/dotenv; yaml
+cmd/internal/config:             audit/logs/cloudwatch audit/logs/journal audit/logs/loki commands commands/policy commands/secret commands/store commands/store/dotenv; yaml
 cmd/internal/app:                cmd/internal/config bot bot/socket bot/render bot/notify/... commands/... audit/...; slack pagerduty sentry sync sys
 cmd/internal/layers:
 cmd/internal/docs:               cmd/internal/cli cmd/internal/config
