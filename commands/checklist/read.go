@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"rekey/audit"
@@ -161,11 +162,11 @@ func (o *log) doubt(s logs.Stats, err error, since time.Time) string {
 	var fault *logs.Fault
 	switch {
 	case errors.As(err, &fault):
-		return o.name + ": " + fault.Why
+		return o.name + ": " + clause(fault.Why)
 	case o.elsewhere != nil && err == nil:
 		for _, g := range s.Gaps {
 			if g.Left != audit.Whole {
-				return o.name + ": " + g.Why
+				return o.name + ": " + clause(g.Why)
 			}
 		}
 		return ""
@@ -190,7 +191,7 @@ func trouble(name string, err error) string {
 	var fault *logs.Fault
 	switch {
 	case errors.As(err, &fault):
-		return name + ": " + fault.Why
+		return name + ": " + clause(fault.Why)
 	case errors.Is(err, errPacked):
 		return fmt.Sprintf("a part of %s that was rotated away is packed; keep one unpacked (logrotate's delaycompress)", name)
 	case errors.Is(err, fs.ErrNotExist):
@@ -245,3 +246,6 @@ func rotated(path string, since time.Time) ([]string, error) {
 	}
 	return paths, nil
 }
+
+// clause is a sentence as a part of one.
+func clause(sentence string) string { return strings.TrimSuffix(sentence, ".") }
