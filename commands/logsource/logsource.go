@@ -46,7 +46,7 @@ func Open(ctx context.Context, entry secret.Log, client *http.Client) (logs.Sour
 
 func openLoki(w secret.Loki, format logs.Format, client *http.Client) (logs.Source, error) {
 	if client == nil {
-		client = http.DefaultClient
+		client = &http.Client{} // a Scan bounds each request
 	}
 	still := *client
 	still.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

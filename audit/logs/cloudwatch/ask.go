@@ -80,6 +80,7 @@ func (r *reading) ask(ctx context.Context, from, to int64) ([]row, int64, error)
 // start starts a query. Where as many run as AWS allows, it waits for one to end, as long
 // as ctx lasts.
 func (r *reading) start(ctx context.Context, from, to int64) (*string, error) {
+	var waited error // why it had to wait, which says more than that time ran out meanwhile
 	for pause := 4 * r.source.cfg.Poll; ; pause = min(2*pause, maxPause) {
 		out, err := r.source.client.StartQuery(ctx, &cloudwatchlogs.StartQueryInput{
 			LogGroupName: aws.String(r.source.cfg.Group), QueryString: aws.String(r.text),
@@ -89,11 +90,16 @@ func (r *reading) start(ctx context.Context, from, to int64) (*string, error) {
 			return out.QueryId, nil
 		}
 		var busy *types.LimitExceededException
-		if !errors.As(err, &busy) && !throttled(err) {
+		switch {
+		case errors.As(err, &busy), throttled(err):
+			waited = err
+		case ctx.Err() != nil && waited != nil:
+			return nil, fmt.Errorf("starting a query: %w", waited)
+		default:
 			return nil, fmt.Errorf("starting a query: %w", err)
 		}
 		if sleep(ctx, pause) != nil {
-			return nil, fmt.Errorf("starting a query: %w", err) // why it had to wait says more
+			return nil, fmt.Errorf("starting a query: %w", waited)
 		}
 	}
 }

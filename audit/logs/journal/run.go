@@ -65,14 +65,14 @@ func (r *reading) filtered(ctx context.Context, args []string, pattern string, t
 	if pattern == "" {
 		return r.run(ctx, args, take)
 	}
-	any := false
+	found := false
 	err := r.run(ctx, append(args[:len(args):len(args)], "--case-sensitive=true", "--grep="+pattern), func(e entry) error {
-		any = true
+		found = true
 		return take(e)
 	})
 	var failed *failedError
 	switch {
-	case any || !errors.As(err, &failed):
+	case found || !errors.As(err, &failed):
 		return err
 	case failed.foundNothing():
 		return nil
@@ -150,7 +150,7 @@ func (r *reading) entries(out io.Reader, take func(entry) error) error {
 			}
 		}
 		if err != nil { // the end, or a process that was killed: Wait tells them apart
-			return nil
+			return nil //nolint:nilerr // the end of what there is
 		}
 		if cap(text) > 1<<20 {
 			text = nil
