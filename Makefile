@@ -18,7 +18,7 @@ WAITING := $(addprefix rekey/,audit/ledger/postgres commands/intake commands/job
 # The race detector watches our code. SQLite, which is C translated to one huge package
 # without goroutines of its own, takes half of the processor time when watched, too.
 RACE    := -race -gcflags=modernc.org/sqlite/lib=-race=false
-NEEDS   := postgresql python3 django gunicorn celery redis-server nodejs procps
+NEEDS   := postgresql python3 django gunicorn celery redis-server nodejs procps journal
 # Tests write databases by the dozen. Where there is a memory file system with room
 # they write there: what they prove is about killed processes, not about disks.
 SCRATCH := $(shell .ci/scratch)

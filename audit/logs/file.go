@@ -55,7 +55,7 @@ type sizes struct {
 // file that is missing or unreadable is an error of package os, one that is no file is
 // ErrIrregular, an empty one is ErrEmpty.
 func Open(path string, format Format) (*File, error) {
-	if !format.known() {
+	if !format.Known() {
 		return nil, fmt.Errorf("opening log: unknown format %q", format)
 	}
 	f, info, err := openRegular(path)

@@ -48,8 +48,8 @@ const (
 	Auto Format = "auto"
 )
 
-// known reports whether there is such a format.
-func (f Format) known() bool {
+// Known reports whether there is such a format.
+func (f Format) Known() bool {
 	switch f {
 	case Security, Django, Access, JSON, Logfmt, Custom, Auto:
 		return true
@@ -135,6 +135,9 @@ type Stats struct {
 	// has none. A source without a beginning or an end of its own, such as a log
 	// server, says how far its answer reaches: the query's window, if that is whole.
 	Begins, Ends time.Time
+	// Cut reports that a source which is no file threw away what it had before Begins, or
+	// may have.
+	Cut bool
 	// Ordered reports that lines are in time order as far as samples tell, so that
 	// the window was found by bisection.
 	Ordered bool
@@ -146,6 +149,8 @@ type Stats struct {
 	Disordered bool
 	// Truncated reports that the file became shorter while it was read.
 	Truncated bool
+	// Matched counts the lines that a server handed out after it had filtered; 0 for files.
+	Matched int64
 	// Gaps are what the source itself knows to be missing.
 	Gaps []Gap
 	// Sampled counts the lines that were looked at, all over the log and whatever the

@@ -19,7 +19,7 @@ type Parser struct {
 // NewParser answers a parser of lines in format, for Custom by q.Pattern. The error names
 // a format there is none of.
 func NewParser(format Format, q Query) (*Parser, error) {
-	if !format.known() {
+	if !format.Known() {
 		return nil, fmt.Errorf("unknown format %q", format)
 	}
 	if format == Custom && q.Pattern == nil {

@@ -44,7 +44,7 @@ func OpenSet(ctx context.Context, cfg SetConfig) (*Set, error) {
 }
 
 func openSet(ctx context.Context, cfg SetConfig, sizes sizes) (*Set, error) {
-	if !cfg.Format.known() {
+	if !cfg.Format.Known() {
 		return nil, fmt.Errorf("opening log: unknown format %q", cfg.Format)
 	}
 	if cfg.Format == Custom && cfg.Query.Pattern == nil {

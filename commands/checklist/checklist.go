@@ -29,7 +29,7 @@ type Deps struct {
 	Transport http.RoundTripper
 	// SentryToken answers the API token; nil or "" makes every Sentry check unknown.
 	SentryToken func() string
-	// SentryClient asks Sentry; nil means a default one that follows no redirects.
+	// SentryClient asks Sentry, and Loki; nil means a default one that follows no redirects.
 	SentryClient *http.Client
 	// Zone is the zone of log timestamps that name none; nil means UTC.
 	Zone *time.Location

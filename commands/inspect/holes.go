@@ -24,7 +24,12 @@ func (f *source) holes(window audit.Window, s logs.Stats, scanErr error, e reach
 	if _, ok := f.Source.(newest); ok {
 		still = "its newest entries were still read; "
 	}
+	var fault *logs.Fault
 	switch {
+	case errors.As(scanErr, &fault) && s.Begins.IsZero():
+		hole(audit.Unseen, "%s", fault.Why)
+	case errors.As(scanErr, &fault):
+		hole(audit.Partial, "%s", fault.Why)
 	case errors.Is(scanErr, context.DeadlineExceeded), errors.Is(scanErr, context.Canceled):
 		hole(audit.Partial, "Time ran out after %s; %sask for a shorter window, or again with more time.", progress(s), still)
 	case scanErr != nil:
@@ -60,6 +65,8 @@ func (f *source) holes(window audit.Window, s logs.Stats, scanErr error, e reach
 		hole(audit.Unseen, "It ends at %s, before the window begins; either there was no traffic, or it is logged elsewhere by now.", stampText(s.Ends))
 	case access && !s.Begins.Before(window.Until):
 		hole(audit.Unseen, "It begins at %s, after the window ends; older parts of it are needed.", stampText(s.Begins))
+	case s.Begins.After(window.Since.Add(quiet)) && s.Cut:
+		hole(audit.Partial, "It begins at %s; what it held of the time before is gone, or may be.", stampText(s.Begins))
 	case s.Begins.After(window.Since.Add(quiet)) && access && len(s.Gaps) == 0:
 		hole(audit.Whole, "It begins at %s, after the window does; what happened before it was begun was not logged in it.", stampText(s.Begins))
 	}

@@ -26,7 +26,7 @@ type Config struct {
 	Catalogue *secret.Catalogue
 	// SentryToken answers the API token; nil or "" makes Sentry a gap.
 	SentryToken func() string
-	// HTTPClient asks Sentry; nil means a default one that follows no redirects.
+	// HTTPClient asks Sentry, and Loki; nil means a default one that follows no redirects.
 	HTTPClient *http.Client
 	// SentryTimeout bounds the time spent on Sentry; 0 means 20 s.
 	SentryTimeout time.Duration

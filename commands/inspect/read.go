@@ -61,7 +61,7 @@ func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, rea
 		gaps, coverage := f.holes(window, stats[n], errs[n], reached[f.entry])
 		r.gaps = append(r.gaps, gaps...)
 		cover.note(f.holds(stats[n]), coverage)
-		r.read = append(r.read, fmt.Sprintf("%s (%s searched)", f.name, f.extent(stats[n])))
+		r.read = append(r.read, fmt.Sprintf("%s (%s)", f.name, f.extent(stats[n])))
 	}
 	for _, e := range reached {
 		if e.access && e.begins.After(window.Since) && e.begins.After(r.evidence.AccessSince) {
@@ -126,11 +126,15 @@ func unread(ctx context.Context, files []*source, q logs.Query, errs []error) []
 func names(list []secret.Log) []string {
 	names := make([]string, len(list))
 	for n, entry := range list {
+		if !entry.File() {
+			names[n] = entry.Name()
+			continue
+		}
 		path := filepath.Clean(entry.Path)
 		name := filepath.Base(path)
 		for slices.ContainsFunc(list, func(other secret.Log) bool {
 			otherPath := filepath.Clean(other.Path)
-			return otherPath != path && (otherPath == name || strings.HasSuffix(otherPath, "/"+name))
+			return other.File() && otherPath != path && (otherPath == name || strings.HasSuffix(otherPath, "/"+name))
 		}) && name != path {
 			rest := strings.TrimSuffix(strings.TrimSuffix(path, name), "/")
 			if rest == "" {
@@ -144,17 +148,23 @@ func names(list []secret.Log) []string {
 	return names
 }
 
-// extent is how much of a source was read, in words: "2.1 MB in 3 files, 8,112 lines".
+// extent is how much of a source was read, in words: "2.1 MB in 3 files, 8,112 lines
+// searched". A log server searches by itself; then it is "1.2 GB scanned, 812 lines matched".
 func (f *source) extent(s logs.Stats) string {
-	text := plural(s.Lines, "line")
-	if s.Size == 0 {
-		return text
-	}
 	files := ""
 	if set, ok := f.Source.(*logs.Set); ok && set.Parts() > 1 {
 		files = fmt.Sprintf(" in %d files", set.Parts())
 	}
-	return size(s.Size) + files + ", " + text
+	switch lines := plural(s.Lines, "line"); {
+	case s.Size > 0:
+		return size(s.Size) + files + ", " + lines + " searched"
+	case s.Read > 0:
+		return size(s.Read) + " scanned, " + plural(s.Matched, "line") + " matched"
+	case s.Matched > 0:
+		return plural(s.Matched, "line") + " matched"
+	default:
+		return lines + " searched"
+	}
 }
 
 func size(n int64) string {

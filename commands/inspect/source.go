@@ -7,6 +7,7 @@ import (
 
 	"rekey/audit"
 	"rekey/audit/logs"
+	"rekey/commands/logsource"
 	"rekey/commands/secret"
 )
 
@@ -59,6 +60,13 @@ func (i *Inspector) open(ctx context.Context, entry secret.Log, name string, q l
 	asked, err := q.As(entry.Pattern, entry.Zone)
 	if err != nil {
 		return nil, []audit.Gap{{Source: name, Why: logs.Why(err)}}
+	}
+	if !entry.File() {
+		opened, err := logsource.Open(ctx, entry, i.cfg.HTTPClient)
+		if err != nil {
+			return nil, []audit.Gap{{Source: name, Why: err.Error()}}
+		}
+		return []*source{{Source: opened, name: name, format: format, last: -1, pattern: asked.Pattern, zone: asked.Zone}}, nil
 	}
 	sets, missing, err := logs.OpenAll(ctx, logs.SetConfig{Path: entry.Path, Format: format, Name: name, Query: asked})
 	if err != nil {

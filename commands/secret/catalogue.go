@@ -212,16 +212,58 @@ type Endpoint struct {
 	Callers []netip.Prefix
 }
 
-// Log is one log file to read evidence from.
+// Log is one log to read evidence from: the file at Path, or what one of the others names.
+// Exactly one of the four is set.
 type Log struct {
-	Path   string
-	Format LogFormat
+	Path       string
+	Loki       Loki
+	CloudWatch CloudWatch
+	Journal    Journal
+	Format     LogFormat
 	// Pattern is a regular expression of the RE2 kind whose named groups say what is what
 	// in a line, for LogPattern; "" for the other formats.
 	Pattern string
 	// Zone is the zone of timestamps that name none; nil where the catalogue names none.
 	Zone *time.Location
 }
+
+// Loki names streams of a Grafana Loki.
+type Loki struct {
+	URL      string // "https://loki.example.com"; "" when the log is elsewhere
+	Selector string // `{app="leather-api"}`
+	Tenant   string // "" where Loki has one only
+	User     string // beside the token as its password; "" sends it as a bearer token
+	Token    Source // zero where Loki wants none
+}
+
+// CloudWatch names a log group of Amazon CloudWatch Logs.
+type CloudWatch struct {
+	Group    string // "/leather/api"; "" when the log is elsewhere
+	Region   string // "" takes the SDK's
+	Endpoint string // "" is AWS's own
+}
+
+// Journal names a unit whose lines journald has.
+type Journal struct {
+	Unit      string // "leather-api.service"; "" when the log is elsewhere
+	Directory string // of the journal's files; "" is this machine's
+}
+
+// Name is what people call the log, by itself: a file's whole path.
+func (l Log) Name() string {
+	switch {
+	case l.Loki.URL != "":
+		return "Loki " + l.Loki.Selector
+	case l.CloudWatch.Group != "":
+		return "CloudWatch " + l.CloudWatch.Group
+	case l.Journal.Unit != "":
+		return "journal " + l.Journal.Unit
+	}
+	return l.Path
+}
+
+// File reports whether the log is a file.
+func (l Log) File() bool { return l.Path != "" }
 
 // LogFormat names what a log file contains.
 type LogFormat string

@@ -248,7 +248,7 @@ func TestExampleOfOtherLogs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown := strings.NewReplacer("      # - ", "      - ", "      #   pattern:", "        pattern:").Replace(string(data))
+	shown := regexp.MustCompile(`(?m)^      # (- |  [a-z]+: )`).ReplaceAllString(string(data), "      $1")
 	c, err := Parse("rekey.yaml", []byte(shown), Under(machine(t, exampleFiles...)))
 	if err != nil {
 		t.Fatal(err)
@@ -256,11 +256,12 @@ func TestExampleOfOtherLogs(t *testing.T) {
 	env, _ := c.Catalogue.Environment("")
 	var got []string
 	for _, l := range env.Logs {
-		got = append(got, fmt.Sprintf("%s %s %s %t", filepath.Base(l.Path), l.Format, l.Zone, l.Pattern != ""))
+		got = append(got, fmt.Sprintf("%s %s %s %t", filepath.Base(l.Name()), l.Format, l.Zone, l.Pattern != ""))
 	}
 	want := []string{
 		"security.log security UTC false", "django.log django UTC false", "access.log access UTC false",
 		"caddy.log json UTC false", "celery.log django Europe/Berlin false", "all.log auto UTC false", "edge.log pattern UTC true",
+		`Loki {app="leather-api", env="production"} access UTC false`, "api access UTC false", "journal leather-api.service django UTC false",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)

@@ -23,9 +23,10 @@ func (d *document) logs(o *object, where string, zone *time.Location) []secret.L
 
 // log reads one entry. seen are the paths of those above it.
 func (d *document) log(n ast.Node, where string, zone *time.Location, seen map[string]bool) secret.Log {
-	l := d.object(n, n, "a log of "+where, "path", "format", "pattern", "zone")
-	g := secret.Log{Path: l.path("path"), Zone: zone}
-	if l.must("path", "write where the log lies") && g.Path != "" {
+	l := d.object(n, n, "a log of "+where, append([]string{"path", "format", "pattern", "zone"}, elsewhereKeys()...)...)
+	g, elsewhere := d.elsewhere(l, where, seen)
+	g.Path, g.Zone = l.path("path"), zone
+	if !elsewhere && l.must("path", "write where the log lies; one that is no file is named by loki, cloudwatch or journal") && g.Path != "" {
 		if seen[g.Path] {
 			d.fault(l.blame("path"), fmt.Sprintf("the log %s of %s is written twice", shownPath(g.Path), where), "take one out: what it holds would count twice")
 		}

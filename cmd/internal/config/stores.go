@@ -46,9 +46,7 @@ func (d *document) store(stores *object, e entry) secret.Store {
 	o.only("kind "+string(s.Kind), append([]string{"kind"}, storeKeys[s.Kind]...)...)
 	if s.Kind == secret.AWSSecretsManager {
 		s.Region, s.Endpoint = o.text("region"), d.tokenURL(o, "endpoint")
-		if s.Region != "" && !regionName.MatchString(s.Region) {
-			d.fault(o.blame("region"), fmt.Sprintf(`"region" of %s is no region: %s`, o.where, quoted(s.Region)), "write it as AWS does: us-east-1")
-		}
+		d.region(o, s.Region)
 		return s
 	}
 	o.must("address", "write the server's URL: https://vault.example.com:8200")
@@ -57,6 +55,13 @@ func (d *document) store(stores *object, e entry) secret.Store {
 	s.Token = d.source(o, "token", "VAULT_TOKEN")
 	s.CAFile = d.certificates(o)
 	return s
+}
+
+// region checks the name of an AWS region; "" is the SDK's.
+func (d *document) region(o *object, name string) {
+	if name != "" && !regionName.MatchString(name) {
+		d.fault(o.blame("region"), fmt.Sprintf(`"region" of %s is no region: %s`, o.where, quoted(name)), "write it as AWS does: us-east-1")
+	}
 }
 
 // tokenURL is a URL to which rekey sends a token of its own: plain http is for this

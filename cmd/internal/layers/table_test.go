@@ -14,6 +14,9 @@ const table = `
 # audit: what happened.
 audit:
 audit/logs:                      audit; compress glob sys
+audit/logs/loki:                 audit audit/logs
+audit/logs/cloudwatch:           audit audit/logs; aws
+audit/logs/journal:              audit audit/logs
 audit/sentry:                    audit audit/sentry/api
 audit/sentry/api:
 audit/ledger:                    audit
@@ -32,7 +35,7 @@ commands/store/aws/document:     commands/store commands/secret
 commands/store/vault:            commands/store commands/secret; vault
 commands/awsrotation:            commands/issue commands/secret commands/store commands/store/aws commands/store/aws/document commands/verify; aws
 commands/verify:                 commands/reload commands/secret; sync
-commands/checklist:              commands/issue/smtp commands/reload commands/secret commands/verify audit audit/logs audit/sentry; pgx
+commands/checklist:              commands/logsource commands/issue/smtp commands/reload commands/secret commands/verify audit audit/logs audit/sentry; pgx
 commands/usage:                  commands/issue commands/secret commands/verify audit
 commands/sessions:               commands/reload commands/secret audit
 commands/reload:                 ; sys
@@ -45,7 +48,8 @@ commands/schedule:               commands commands/secret
 commands/issue:                  commands/secret commands/store commands/verify
 commands/rotate:                 commands commands/issue commands/store commands/verify commands/reload commands/secret audit/ledger; sync
 commands/journal:                audit/ledger
-commands/inspect:                commands commands/secret audit audit/logs audit/sentry; sync
+commands/inspect:                commands commands/logsource commands/secret audit audit/logs audit/sentry; sync
+commands/logsource:              commands/secret commands/store/aws audit/logs audit/logs/loki audit/logs/cloudwatch audit/logs/journal
 commands/jobs:                   commands audit/ledger audit/ledger/postgres audit/ledger/sqlite; river pgx sqlite sync
 commands/emergency:              commands commands/rotate commands/inspect commands/issue commands/jobs commands/journal commands/secret audit audit/ledger
 commands/intake:                 commands commands/rotate commands/schedule commands/policy commands/jobs commands/journal commands/secret audit audit/ledger
@@ -59,7 +63,7 @@ bot/notify/pagerduty:            bot/render commands/secret; pagerduty
 bot:                             bot/socket bot/render commands commands/secret audit audit/ledger; slack sync
 
 # cmd: programs and their wiring.
-cmd/internal/config:             audit/logs commands commands/policy commands/secret commands/store commands/store/dotenv; glob yaml
+cmd/internal/config:             audit/logs audit/logs/cloudwatch audit/logs/journal audit/logs/loki commands commands/policy commands/secret commands/store commands/store/dotenv; glob yaml
 cmd/internal/app:                cmd/internal/config bot bot/socket bot/render bot/notify/... commands/... audit/...; slack pagerduty sentry sync sys
 cmd/internal/layers:
 cmd/internal/docs:               cmd/internal/cli cmd/internal/config
@@ -72,9 +76,13 @@ cmd/drill:                       cmd/internal/app cmd/internal/config cmd/intern
 
 # Services in a process, for tests and for cmd/drill. Never for cmd/rekey.
 commands/store/vault/vaulttest:
-commands/store/aws/awstest:
+commands/store/aws/awstest:      audit/audittest/sigv4
 audit/audittest:                 audit
 audit/logs/logstest:
+audit/audittest/lokitest:        audit/audittest
+audit/audittest/cloudwatchtest:  audit/audittest audit/audittest/sigv4
+audit/audittest/journaltest:
+audit/audittest/sigv4:
 audit/ledger/ledgertest:         audit/ledger; pgx sys cmp rapid
 commands/storetest:              commands/store commands/secret; cmp rapid
 commands/issue/smtp/smtptest:    commands/secret; smtpd

@@ -120,8 +120,23 @@ func New(ctx context.Context, cfg Config) (*Store, error) {
 // NewClient answers the SDK's client as a Store uses it, for who speaks to AWS about
 // more than stores do.
 func NewClient(ctx context.Context, cfg Config) (*secretsmanager.Client, error) {
-	if err := checkEndpoint(cfg.Endpoint); err != nil {
+	loaded, err := LoadConfig(ctx, cfg)
+	if err != nil {
 		return nil, err
+	}
+	return secretsmanager.NewFromConfig(loaded, func(o *secretsmanager.Options) {
+		if cfg.Endpoint != "" {
+			o.BaseEndpoint = aws.String(cfg.Endpoint)
+		}
+	}), nil
+}
+
+// LoadConfig answers the SDK's own settings with those of cfg in their place, for clients
+// of any of AWS's services: rekey finds its credentials in one way. The endpoint is
+// checked, and each client's own to set: in these settings the SDK's variables would win.
+func LoadConfig(ctx context.Context, cfg Config) (aws.Config, error) {
+	if err := checkEndpoint(cfg.Endpoint); err != nil {
+		return aws.Config{}, err
 	}
 	client := cfg.HTTPClient
 	if client == nil {
@@ -141,16 +156,12 @@ func NewClient(ctx context.Context, cfg Config) (*secretsmanager.Client, error) 
 	}
 	loaded, err := config.LoadDefaultConfig(ctx, opts...)
 	if err != nil {
-		return nil, fmt.Errorf("reading AWS's settings: %w", err)
+		return aws.Config{}, fmt.Errorf("reading AWS's settings: %w", err)
 	}
 	if loaded.Region == "" {
-		return nil, errors.New("no AWS region is known: name one in the store, or set AWS_REGION")
+		return aws.Config{}, errors.New("no AWS region is known: name one in the catalogue, or set AWS_REGION")
 	}
-	return secretsmanager.NewFromConfig(loaded, func(o *secretsmanager.Options) {
-		if cfg.Endpoint != "" {
-			o.BaseEndpoint = aws.String(cfg.Endpoint)
-		}
-	}), nil
+	return loaded, nil
 }
 
 // checkEndpoint refuses to carry secrets over a network in the clear.

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"rekey/audit/audittest/sigv4"
 )
 
 // The quotas AWS documents.
@@ -154,8 +156,8 @@ func (s *Server) read(r *http.Request) (operation string, in input, err error) {
 	if r.Header.Get("Content-Type") != "application/x-amz-json-1.1" {
 		return "", in, refuse("SerializationException", "content type %q", r.Header.Get("Content-Type"))
 	}
-	if err := s.signed(r); err != nil {
-		return "", in, err
+	if f := sigv4.Check(r, s.cfg.Region, "secretsmanager"); f != nil {
+		return "", in, refuse(f.Code, "%s", f.Says)
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 	if err != nil || json.Unmarshal(body, &in) != nil {

@@ -1,0 +1,82 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os/exec"
+	"strings"
+	"time"
+
+	"rekey/audit"
+	"rekey/audit/logs"
+)
+
+// failedError is a journalctl that ended with an error.
+type failedError struct {
+	err  error
+	said string // on its standard error
+}
+
+func (f *failedError) Error() string { return "journalctl: " + f.err.Error() }
+
+// foundNothing reports that it searched and found nothing: like grep, journalctl then ends
+// with 1. Whatever really goes wrong it complains of.
+func (f *failedError) foundNothing() bool {
+	var exit *exec.ExitError
+	return errors.As(f.err, &exit) && exit.ExitCode() == 1 && (f.said == "" || strings.HasPrefix(f.said, "Hint: "))
+}
+
+// cannotSearch reports that it knows no --grep, because it is old or was built without
+// PCRE, or could not finish it.
+func (f *failedError) cannotSearch() bool {
+	for _, words := range []string{"without pattern matching", "unrecognized option", "invalid option", "Pattern matching failed", "Bad pattern"} {
+		if strings.Contains(f.said, words) {
+			return true
+		}
+	}
+	return false
+}
+
+// shown is what journalctl said, fit to show.
+func shown(said string) string { return audit.Clean(strings.TrimSpace(said), 200) }
+
+// explain makes an error a sentence that says what to do. reached is the time of the last
+// line that was read, zero for none.
+func (s *Source) explain(err error, reached time.Time) error {
+	var (
+		stop   *stopped
+		fault  *logs.Fault
+		failed *failedError
+	)
+	why := "journalctl could not be run; check that rekey's user may start it."
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &stop):
+		return stop.err
+	case errors.As(err, &fault):
+		return fault
+	case errors.Is(err, context.Canceled):
+		why = "The audit was stopped before the journal was read."
+	case errors.Is(err, context.DeadlineExceeded) && reached.IsZero():
+		why = "The journal could not be read in time; ask for a shorter window."
+	case errors.Is(err, context.DeadlineExceeded):
+		why = "Time ran out at its line of " + reached.UTC().Format(time.RFC3339) + ", and what came later was not read; ask for a shorter window, or again with more time."
+	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
+		why = "There is no journalctl on this machine; a journal is read where systemd is."
+	case errors.Is(err, errNotJournal):
+		why = "What journalctl printed is not the journal's JSON; check that it is systemd's."
+	case errors.As(err, &failed) && strings.Contains(failed.said, "insufficient permissions"):
+		why = "rekey's user may not see the journal; add it to the group systemd-journal."
+	case errors.As(err, &failed):
+		why = "journalctl failed: " + shown(failed.said)
+		if failed.said == "" {
+			why = "journalctl failed and did not say why; run it by hand: journalctl --unit=" + s.cfg.Unit
+		}
+	}
+	if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	return &logs.Fault{Why: why, Err: err}
+}
