@@ -185,6 +185,11 @@ func anyReport() *rapid.Generator[audit.Report] {
 			r.Issues = append(r.Issues, audit.Issue{ShortID: n, Title: n, Count: rapid.Int64().Draw(t, "issue count")})
 			r.Gaps = append(r.Gaps, audit.Gap{Source: n, Why: n})
 		}
+		for _, n := range rapid.SliceOfN(nasty(), 0, 20).Draw(t, "visitors") {
+			r.Visitors = append(r.Visitors, audit.Visitor{Addr: n, Agents: []string{n, n, n}, Paths: []string{n}, Unusual: []string{n}, Accepted: 3, Refused: 4, RefusedFirst: 2, Peak: 9, Elsewhere: 1})
+			r.Exposed = append(r.Exposed, audit.Exposure{Source: n, Text: n, Whole: true})
+			r.Verdict.Confidence, r.Verdict.Changes = audit.Low, append(r.Verdict.Changes, n)
+		}
 		return r
 	})
 }

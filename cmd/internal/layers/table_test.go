@@ -53,7 +53,8 @@ commands/intake:                 commands commands/rotate commands/schedule comm
 # bot: Slack's and PagerDuty's words, in and out.
 bot/socket:                      ; slack websocket sync
 bot/render:                      commands commands/journal commands/secret audit audit/ledger; slack pagerduty
-bot/notify:                      bot/render commands commands/journal commands/secret audit audit/ledger bot/notify/slack bot/notify/pagerduty; sync
+bot/render/chart:                audit; image
+bot/notify:                      bot/render bot/render/chart commands commands/journal commands/secret audit audit/ledger bot/notify/slack bot/notify/pagerduty; sync
 bot/notify/slack:                bot/render commands/secret; slack
 bot/notify/pagerduty:            bot/render commands/secret; pagerduty
 bot:                             bot/socket bot/render commands commands/secret audit audit/ledger; slack sync
@@ -89,6 +90,7 @@ var modules = map[string][]string{
 	"cmp":       {"github.com/google/go-cmp"},
 	"goleak":    {"go.uber.org/goleak"},
 	"goose":     {"github.com/pressly/goose/v3"},
+	"image":     {"golang.org/x/image"},
 	"kong":      {"github.com/alecthomas/kong"},
 	"lambda":    {"github.com/aws/aws-lambda-go"},
 	"mail":      {"github.com/wneessen/go-mail"},
