@@ -279,7 +279,7 @@ func (e *Engine) audit(ctx context.Context, j *journal.Journal, step ledger.Step
 		return fmt.Errorf("encoding the report of run %s: %w", run.ID, err)
 	}
 	return j.Settle(ctx, step, ledger.StepDone, report.Verdict.Sentence, journal.Change{
-		Tell:  []journal.Notice{{Kind: journal.Thread, Name: journal.Report}},
+		Tell:  []journal.Notice{{Kind: journal.Thread, Name: journal.Report}, {Kind: journal.Files, Name: journal.Files}},
 		Amend: func(r *ledger.Run) { r.Report = raw },
 	})
 }
