@@ -7,10 +7,30 @@ import (
 	"rekey/audit"
 )
 
+// maxOurs is how many of our own addresses are listed that do nothing unusual.
+const maxOurs = 3
+
+// notable are the visitors worth a line: every stranger, ours that are unlike before, and
+// a few of ours to compare with; more counts the rest of ours.
+func notable(vs []audit.Visitor) (list []audit.Visitor, more int) {
+	ours := 0
+	for _, v := range vs {
+		if v.Ours && len(v.Unusual) == 0 {
+			if ours++; ours > maxOurs {
+				more++
+				continue
+			}
+		}
+		list = append(list, v)
+	}
+	return list, more
+}
+
 // visitorLines say of each address at the guarded endpoints what it did there, those that
 // matter most first.
 func visitorLines(vs []audit.Visitor) []mark {
 	var ms []mark
+	vs, more := notable(vs)
 	for _, v := range vs {
 		m := "• " + code(v.Addr, 80) + " " + mark(whose(v)) + ": "
 		if v.Accepted > 0 && !v.Ours {
@@ -31,11 +51,19 @@ func visitorLines(vs []audit.Visitor) []mark {
 		}
 		ms = append(ms, m)
 	}
+	if more > 0 {
+		ms = append(ms, mark("• "+moreOurs(more)))
+	}
 	return ms
+}
+
+func moreOurs(n int) string {
+	return count(n, "more address of ours", "more addresses of ours") + ""
 }
 
 func visitorText(vs []audit.Visitor) []string {
 	var out []string
+	vs, more := notable(vs)
 	for _, v := range vs {
 		s := v.Addr + " " + whose(v) + ": " + letIn(v) + refusedWords(v)
 		if broke := brokeIn(v); broke != "" {
@@ -49,6 +77,9 @@ func visitorText(vs []audit.Visitor) []string {
 			s += ". Unusual: " + strings.Join(v.Unusual, "; ")
 		}
 		out = append(out, s)
+	}
+	if more > 0 {
+		out = append(out, moreOurs(more))
 	}
 	return out
 }

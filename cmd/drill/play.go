@@ -177,7 +177,7 @@ func (d *drill) untilTold(ctx context.Context) (ledger.Run, error) {
 		var run ledger.Run
 		left := 0
 		err := d.app.Store().View(ctx, func(ctx context.Context, tx ledger.Tx) error {
-			runs, err := tx.Runs(ctx, ledger.RunFilter{Limit: 1})
+			runs, err := tx.Runs(ctx, ledger.RunFilter{Kind: ledger.KindRotate, Limit: 1}) // not the watch after it
 			if err != nil || len(runs) == 0 {
 				return err
 			}

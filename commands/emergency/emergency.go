@@ -256,6 +256,18 @@ func (e *Engine) audit(ctx context.Context, j *journal.Journal, step ledger.Step
 	defer cancel()
 	until := e.cfg.Now()
 	died, marks := moments(run, j.Steps())
+	if run.Kind == ledger.KindAudit {
+		look, err := commands.ReadLook(run.Memo)
+		if err != nil {
+			return err
+		}
+		if !look.Until.IsZero() && look.Until.Before(until) {
+			until = look.Until
+		}
+		if died, marks, err = Moments(ctx, e.cfg.Store, run.Secret, run.Environment, audit.Window{Since: run.Since, Until: until}); err != nil {
+			return err
+		}
+	}
 	report, err := e.cfg.Inspector.Audit(within, inspect.Request{
 		Secret: run.Secret, Environment: run.Environment, Since: run.Since, Until: until, Died: died, Marks: marks,
 	})

@@ -51,6 +51,10 @@ type Request struct {
 	Brief bool
 	// Marks are moments for the report's timeline.
 	Marks []audit.Mark
+	// Lines, when set, is handed every line behind the report's totals, one log after the
+	// other and each in its order, up to MaxLines of each kind. It is called before Audit
+	// returns, on its goroutine.
+	Lines func(Line)
 }
 
 // Errors that mean the question was wrong, not that evidence is missing.
@@ -111,6 +115,9 @@ func (i *Inspector) Audit(ctx context.Context, req Request) (audit.Report, error
 	go func() { issues <- i.askSentry(ctx, env.Sentry, window) }()
 
 	j := newJudge(env, place, window, req.Died)
+	if req.Lines != nil {
+		j.lines = &lines{hand: req.Lines}
+	}
 	read := i.readLogs(ctx, env.Logs, window, reach, j)
 	asked := <-issues
 

@@ -62,6 +62,7 @@ func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, rea
 	}
 	stats, errs := i.scan(ctx, files, q, j)
 	j.settle(files)
+	j.lines.tell(files)
 
 	for n, f := range files {
 		gaps, coverage := f.holes(window, stats[n], errs[n], len(files) > 1)

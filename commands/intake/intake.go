@@ -221,6 +221,11 @@ func (d *Desk) run(req commands.Request) ledger.Run {
 	}
 	if req.Verb == commands.Audit {
 		run.Kind, run.Mode, run.Paged = ledger.KindAudit, "", false
+		if !req.From.IsZero() {
+			run.Since = req.From.UTC()
+		}
+		// A time is always encoded.
+		run.Memo, _ = commands.Look{Until: req.Until.UTC()}.Memo()
 	}
 	return run
 }
