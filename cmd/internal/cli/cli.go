@@ -32,6 +32,7 @@ type grammar struct {
 	Rotate      rotateCmd   `cmd:"" help:"Rotate a secret: compromised (at once) or routine (with an overlap)."`
 	AuditSecret auditCmd    `cmd:"" name:"audit-secret" help:"Read logs and Sentry for misuse of a secret; changes nothing."`
 	Rollback    rollbackCmd `cmd:"" help:"Take a run back to the old value, while that can be had."`
+	Bundle      bundleCmd   `cmd:"" help:"Verify an evidence bundle that audit-secret --bundle wrote."`
 	Schedule    scheduleCmd `cmd:"" help:"Show what is overdue and what falls due when; --ics for a calendar."`
 	Runs        runsCmd     `cmd:"" help:"Show what is under way and what ended lately, or one run."`
 	Resume      resumeCmd   `cmd:"" help:"Carry on what was interrupted, or whose overlap has ended."`

@@ -66,7 +66,8 @@ cmd/internal/layers:
 cmd/internal/docs:               cmd/internal/cli cmd/internal/config
 cmd/internal/docs/acceptance:
 cmd/internal/testtools/...:
-cmd/internal/cli:                cmd/internal/app cmd/internal/config bot/render commands/... audit/...; kong lambda sys
+cmd/internal/bundle:             bot/render/... commands/inspect audit audit/ledger
+cmd/internal/cli:                cmd/internal/app cmd/internal/bundle cmd/internal/config bot/render/... commands/... audit/...; kong lambda sys
 cmd/rekey:                       cmd/internal/cli
 cmd/internal/rehearsal:          cmd/internal/app cmd/internal/config bot/... commands/... audit/...; sync sys
 cmd/drill:                       cmd/internal/app cmd/internal/config cmd/internal/rehearsal bot/... commands/... audit/...; kong sync sys
