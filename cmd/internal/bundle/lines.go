@@ -40,7 +40,7 @@ func (l *Lines) Add(in inspect.Line) {
 		return
 	}
 	l.bytes[in.Kind] += len(in.Text)
-	clean, found := l.scrub([]byte(in.Text))
+	clean, found := mask([]byte(in.Text), l.scrub)
 	l.masked += found
 	out := line{Offset: in.Offset, Kind: in.Kind, At: in.At.UTC(), Ours: in.Ours, Lost: in.Lost}
 	if in.Addr.IsValid() {
