@@ -107,7 +107,7 @@ func refusedWords(v audit.Visitor) string {
 
 // brokeIn is the pattern that matters most; "" where it is not there.
 func brokeIn(v audit.Visitor) string {
-	if v.RefusedFirst == 0 || v.Accepted == 0 {
+	if v.Ours || v.RefusedFirst == 0 || v.Accepted == 0 { // our own are refused while they reload
 		return ""
 	}
 	return fmt.Sprintf("Refused %s × first, then let in at %s", group(int64(v.RefusedFirst)), clock(v.Entered))

@@ -61,6 +61,7 @@ func (l lane) peak(slots []audit.Slot) int {
 const (
 	leastHeight = 8
 	leastWidth  = 4
+	loudHeight  = 16
 	loudWidth   = 14
 )
 
@@ -105,16 +106,16 @@ func (l lane) peakOf(s audit.Slot) int { return l.peak([]audit.Slot{s}) }
 
 // bar draws the requests of one slot, the series one above the other.
 func (c *canvas) bar(x scale, l lane, t audit.Timeline, s audit.Slot, r image.Rectangle, peak int, flag bool) {
-	wide, room, y := leastWidth, r.Dy()-2, r.Max.Y-1
+	wide, high, room, y := leastWidth, leastHeight, r.Dy()-2, r.Max.Y-1
 	if l.loud {
-		wide, room = loudWidth, room-22 // for the flag above it
+		wide, high, room = loudWidth, loudHeight, room-22 // for the flag above it
 	}
 	for _, e := range l.series {
 		n := e.count(s)
 		if n == 0 {
 			continue
 		}
-		h := min(max(room*n/peak, leastHeight), y-r.Min.Y)
+		h := min(max(room*n/peak, high), y-r.Min.Y)
 		c.fill(bar(x, t, s, wide, y-h, y), e.colour)
 		y -= h
 	}
