@@ -210,6 +210,11 @@ func TestAnySceneFitsSlack(t *testing.T) {
 		}
 		if s.Report != nil {
 			valid(t, render.Evidence(*s.Report))
+			valid(t, render.WithoutFiles(s, nasty().Draw(t, "why")))
+			harmless(t, render.FilesComment(*s.Report))
+			if name := render.FileName(*s.Report); strings.ContainsAny(name, "/\\ \x00") || strings.HasPrefix(name, ".") {
+				t.Errorf("a file is called %q", name)
+			}
 		}
 	})
 }

@@ -16,8 +16,6 @@ import (
 // The attacker was let in once, hours before anybody knew of the leak. The verdict says
 // so, names the address and how it got in, and the picture below the board has it; an
 // audit asked for later draws the rotation, too.
-//
-// Guide: emergency/audit-logs
 func TestOneEntryInTheNightIsFoundNamedAndDrawn(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, databaseURL string) {
