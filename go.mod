@@ -27,7 +27,10 @@ require (
 	pgregory.net/rapid v1.3.0
 )
 
-require github.com/bmatcuk/doublestar/v4 v4.10.4
+require (
+	github.com/bmatcuk/doublestar/v4 v4.10.4
+	golang.org/x/image v0.47.0
+)
 
 require (
 	github.com/aws/aws-lambda-go v1.55.1

@@ -78,6 +78,7 @@ type Request struct {
 	Mode        Mode
 	Reason      string        // in the person's words; scrubbed before it is kept
 	Since       time.Duration // audit: how far back; 0 means the default
+	From, Until time.Time     // audit: the exact window; zero From means Since ago, zero Until when it is read
 	Run         string        // the one run meant by status, rollback, kill or hold
 	DryRun      bool          // rotate: tell the plan with everything it would touch, and touch nothing
 	Confirmed   bool          // rotate: the person was told what it ends, and wants it

@@ -204,13 +204,21 @@ func (l *File) shrunk() bool {
 
 // Line is the text of the line that begins at offset, as much as is looked at.
 func (l *File) Line(offset int64) (string, error) {
-	buf := make([]byte, min(int64(l.sizes.line), max(0, l.Size()-offset)))
-	n, err := readAt(l.f, buf, offset)
-	if err != nil {
-		return "", fmt.Errorf("reading %s: %w", l.path, err)
+	most := min(int64(l.sizes.line), max(0, l.Size()-offset))
+	for size := min(shortLine, most); ; size = most { // few are long
+		buf := make([]byte, size)
+		n, err := readAt(l.f, buf, offset)
+		if err != nil {
+			return "", fmt.Errorf("reading %s: %w", l.path, err)
+		}
+		if size == most || bytes.IndexByte(buf[:n], '\n') >= 0 {
+			return string(lineAt(buf[:n], 0, l.sizes.line)), nil
+		}
 	}
-	return string(lineAt(buf[:n], 0, l.sizes.line)), nil
 }
+
+// shortLine is how much of a line is read at first.
+const shortLine = 2 << 10
 
 var newline = []byte{'\n'}
 

@@ -28,6 +28,11 @@ type Place struct {
 	Source int    // index of the source
 	Offset int64  // Record.Offset
 	Name   string // Record.Name
+	Line   string // Record.Line
+}
+
+func placeOf(source int, r *Record) Place {
+	return Place{Source: source, Offset: r.Offset, Name: r.Name, Line: r.Line}
 }
 
 // Event is one request as all logs together tell it.
@@ -86,7 +91,7 @@ type group struct {
 
 func newGroup(rec recorder, source int, r *Record) *group {
 	g := &group{Event: Event{Record: *r}}
-	g.places[0], g.written[0] = Place{Source: source, Offset: r.Offset}, rec
+	g.places[0], g.written[0] = placeOf(source, r), rec
 	g.Places, g.recs = g.places[:1], g.written[:1]
 	return g
 }
@@ -188,7 +193,7 @@ func (g *group) fits(r *Record) bool {
 // join adds what r knows and g does not.
 func (g *group) join(rec recorder, source int, r *Record) {
 	g.recs = append(g.recs, rec)
-	g.Places = append(g.Places, Place{Source: source, Offset: r.Offset, Name: r.Name})
+	g.Places = append(g.Places, placeOf(source, r))
 	if r.Kind == audit.InvalidSignature {
 		g.Kind = audit.InvalidSignature
 	}

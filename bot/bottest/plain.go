@@ -24,6 +24,12 @@ func (m Message) plain(s *Slack) string {
 		}
 		part.plain(&b, s.name)
 	}
+	for _, f := range m.Files {
+		b.WriteString("\n[" + f.Name + ": " + f.Title + "]")
+		if f.Alt != "" {
+			b.WriteString(" " + f.Alt)
+		}
+	}
 	return strings.TrimRight(b.String(), "\n")
 }
 

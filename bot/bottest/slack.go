@@ -17,7 +17,7 @@ import (
 type SlackConfig struct {
 	// Listen is the address to listen on; by default a free port on loopback.
 	Listen string
-	// Scopes are the bot token's scopes; by default commands, chat:write and channels:history.
+	// Scopes are the bot token's scopes; by default commands, chat:write, files:write and channels:history.
 	Scopes []string
 	// AppScopes are the app-level token's scopes; by default connections:write.
 	AppScopes []string
@@ -59,6 +59,9 @@ func SlackLimits() map[string]Limit {
 		"conversations.replies": tier3,
 		"conversations.info":    tier3,
 		"users.info":            tier4,
+
+		"files.getUploadURLExternal":   tier4,
+		"files.completeUploadExternal": tier4,
 		// Tier 1 is "1+ per minute", "infrequent bursts are tolerated"; an app may hold ten connections.
 		"apps.connections.open": {Burst: 30, Every: 2 * time.Second},
 	}
@@ -85,6 +88,9 @@ type Slack struct {
 	changed  chan struct{}
 	private  []Message
 
+	uploads   []*upload
+	noUploads bool
+
 	tickets     map[string]time.Time
 	sockets     []*socket
 	nextSocket  int
@@ -105,7 +111,7 @@ func (cfg SlackConfig) filled() SlackConfig {
 	fill(&cfg.PingInterval, 5*time.Second)
 	fill(&cfg.DisconnectDelay, 10*time.Second)
 	fill(&cfg.TicketLifetime, 30*time.Second)
-	fillList(&cfg.Scopes, "commands", "chat:write", "channels:history")
+	fillList(&cfg.Scopes, "commands", "chat:write", "files:write", "channels:history")
 	fillList(&cfg.AppScopes, "connections:write")
 	fillList(&cfg.Commands, "/rotate", "/audit-secret")
 	fillList(&cfg.Channels, "devops-alerts")
@@ -184,6 +190,7 @@ func (s *Slack) routes() http.Handler {
 	mux.HandleFunc("/api/{method}", s.serveAPI)
 	mux.HandleFunc("GET /link/", s.serveSocket)
 	mux.HandleFunc("POST /commands/{id}", s.serveResponseURL)
+	mux.HandleFunc("POST /upload/v1/{ticket}", s.serveUpload)
 	s.routeUI(mux)
 	return mux
 }

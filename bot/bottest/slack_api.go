@@ -51,6 +51,9 @@ func methods() map[string]method {
 		"conversations.replies": {run: (*Slack).replies},
 		"conversations.info":    {run: (*Slack).channelInfo},
 		"users.info":            {scope: "users:read", run: (*Slack).userInfo},
+
+		"files.getUploadURLExternal":   {scope: "files:write", run: (*Slack).getUploadURL},
+		"files.completeUploadExternal": {scope: "files:write", run: (*Slack).completeUpload},
 	}
 }
 

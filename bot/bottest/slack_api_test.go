@@ -112,7 +112,7 @@ func TestCallsThatSlackWouldRefuseAreRefused(t *testing.T) {
 			if answer["ok"] != false || answer["error"] != tt.want {
 				t.Errorf("answer = %v, want the error %s", answer, tt.want)
 			}
-			if tt.want == "missing_scope" && (answer["needed"] == "" || answer["provided"] != "commands,chat:write,channels:history") {
+			if tt.want == "missing_scope" && (answer["needed"] == "" || answer["provided"] != "commands,chat:write,files:write,channels:history") {
 				t.Errorf("missing_scope without needed and provided: %v", answer)
 			}
 		})

@@ -19,7 +19,8 @@ type Message struct {
 	Text      string
 	Blocks    json.RawMessage // nil when the message has none
 	Metadata  json.RawMessage // {"event_type": …, "event_payload": …}, or nil
-	Only      string          // an ephemeral message's only reader, else ""
+	Files     []File
+	Only      string // an ephemeral message's only reader, else ""
 	Edits     int
 	Deleted   bool
 

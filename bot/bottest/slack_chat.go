@@ -247,6 +247,13 @@ func (m *Message) wire(s *Slack, metadata bool) map[string]any {
 	if m.attachments != nil {
 		out["attachments"] = m.attachments
 	}
+	if len(m.Files) > 0 {
+		var files []map[string]any
+		for _, f := range m.Files {
+			files = append(files, f.wire())
+		}
+		out["files"] = files
+	}
 	if m.Edits > 0 {
 		out["edited"] = map[string]any{"user": m.UserID, "ts": m.TS}
 	}

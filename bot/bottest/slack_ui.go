@@ -3,6 +3,7 @@ package bottest
 import (
 	"bytes"
 	"embed"
+	"encoding/base64"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -30,7 +31,16 @@ type shownMessage struct {
 	Author, Initial, Time, Only string
 	Bot, Edited                 bool
 	Parts                       []shownPart
+	Files                       []shownFile
 	Replies                     []shownMessage
+}
+
+// shownFile carries its content with it, so that a page is whole by itself.
+type shownFile struct {
+	Name, Title, Alt string
+	Picture          bool
+	Size             int
+	Address          template.URL
 }
 
 type shownPart struct {
@@ -158,6 +168,17 @@ func (s *Slack) showMessage(m Message) shownMessage {
 	var micro, second int64
 	if _, err := fmt.Sscanf(m.TS, "%d.%d", &second, &micro); err == nil {
 		out.Time = time.Unix(second, 0).Format("15:04:05")
+	}
+	for _, f := range m.Files {
+		kind := "application/octet-stream" // saved, never shown: its words are a visitor's
+		picture := f.Type == "image/png"
+		if picture {
+			kind = f.Type
+		}
+		out.Files = append(out.Files, shownFile{
+			Name: f.Name, Title: f.Title, Alt: f.Alt, Picture: picture, Size: len(f.Content),
+			Address: template.URL("data:" + kind + ";base64," + base64.StdEncoding.EncodeToString(f.Content)), //nolint:gosec // one of two kinds, and base64
+		})
 	}
 	for _, p := range m.parts() {
 		out.Parts = append(out.Parts, s.showPart(p))

@@ -151,7 +151,7 @@ func (n *Notifier) gate(ctx context.Context, tx ledger.Tx, w *work) (wait, err e
 
 // below reports whether the delivery belongs into the board's thread.
 func (n *Notifier) below(w *work) bool {
-	return w.d.Kind == journal.Thread || w.d.Kind == journal.Reply && n.elsewhere(w) == ""
+	return w.d.Kind == journal.Thread || w.d.Kind == journal.Files || w.d.Kind == journal.Reply && n.elsewhere(w) == ""
 }
 
 // elsewhere is the conversation a reply goes to when it was not asked for in the

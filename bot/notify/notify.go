@@ -99,6 +99,8 @@ func (n *Notifier) send(ctx context.Context, w *work) error {
 		return n.sendBoard(ctx, w)
 	case journal.Thread, journal.Reply:
 		return n.sendReply(ctx, w)
+	case journal.Files:
+		return n.sendFiles(ctx, w)
 	case journal.PageTrigger, journal.PageResolve:
 		return n.sendPage(ctx, w)
 	case journal.Digest:

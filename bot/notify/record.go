@@ -72,6 +72,8 @@ func told(w *work, d ledger.Delivery, first bool) *ledger.Entry {
 		what = "resolved"
 	case !first:
 		what = "edited"
+	case len(uploaded(d)) > 0:
+		what = "attached"
 	}
 	return &ledger.Entry{
 		Actor: "rekey", Action: action, Subject: r.Environment + "/" + r.Secret, Run: r.ID, Result: "done",
@@ -157,6 +159,9 @@ func (n *Notifier) amend(ctx context.Context, w *work) error {
 	})
 	if err != nil {
 		return fmt.Errorf("putting right what was sent late: %w", err)
+	}
+	if w.d.Kind == journal.Files {
+		return errors.Join(ledger.ErrFenced, n.unshare(ctx, w, theirs))
 	}
 	if pages(w.d.Kind) || theirs.Ref == "" || theirs.Ref == w.d.Ref {
 		return ledger.ErrFenced

@@ -2,6 +2,7 @@ package render_test
 
 import (
 	"bytes"
+	"encoding/csv"
 	"encoding/json"
 	"flag"
 	"os"
@@ -197,7 +198,41 @@ func TestText(t *testing.T) {
 	golden(t, "run-rolled-back.golden.txt", []byte(render.RunText(rolledBack())))
 	golden(t, "incident.golden.md", []byte(render.Markdown(succeeded(report(audit.Misused)))))
 	golden(t, "run-standing.golden.txt", []byte(render.HeldLine(standing(t, putOff(1)))+"\n"+render.RunText(standing(t, putOff(1)))+render.RunLines([]ledger.Run{standing(t, nil).Run}, at(25))))
+	golden(t, "report.golden.md", []byte(render.ReportMarkdown(*report(audit.Misused))))
+	golden(t, "findings.golden.csv", render.FindingsCSV(hostile()))
 	golden(t, "plan.golden.txt", []byte(render.PlanText(plan())))
+}
+
+// hostile is a report whose visitors tried to leave formulas and broken rows behind.
+func hostile() audit.Report {
+	r := *report(audit.Misused)
+	for _, path := range []string{"=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "/a,b\"c\r\nd", "＝1", "/plain"} {
+		r.Findings = append(r.Findings, audit.Finding{
+			Kind: audit.Denied, At: at(1), Method: "GET", Path: path, Agent: path, Status: 403, Guarded: true,
+			Sources: []string{"nginx.log:1", "django.log:9"}, Text: path,
+		})
+	}
+	return r
+}
+
+func TestNoCellIsAFormula(t *testing.T) {
+	t.Parallel()
+	r := hostile()
+	text := render.FindingsCSV(r)
+	rows, err := csv.NewReader(bytes.NewReader(text)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rows) != 1+len(r.Findings) || bytes.Count(text, []byte("\r\n")) != len(rows) {
+		t.Errorf("%d rows for %d findings, %d ends of lines", len(rows), len(r.Findings), bytes.Count(text, []byte("\r\n")))
+	}
+	for _, row := range rows[1:] {
+		for _, cell := range row {
+			if cell != "" && strings.ContainsRune("=+-@\t\r＝", []rune(cell)[0]) {
+				t.Errorf("a spreadsheet would compute %q", cell)
+			}
+		}
+	}
 }
 
 func plan() commands.Answer {
@@ -228,7 +263,7 @@ func TestATerminalCannotBeSteered(t *testing.T) {
 	r := report(audit.Refused)
 	r.Paths[0].Name = "/a\x1b[1A\u009b2K\x9b"
 	s.Report = r
-	for name, got := range map[string]string{"run": render.RunText(s), "markdown": render.Markdown(s)} {
+	for name, got := range map[string]string{"run": render.RunText(s), "markdown": render.Markdown(s), "report": render.ReportMarkdown(*r), "csv": strings.ReplaceAll(string(render.FindingsCSV(*r)), "\r\n", "\n")} {
 		if strings.ContainsAny(got, "\x1b\u009b\a\r\u202e") {
 			t.Errorf("%s lets control characters through: %q", name, got)
 		}

@@ -195,6 +195,11 @@ func anyReport() *rapid.Generator[audit.Report] {
 			r.Issues = append(r.Issues, audit.Issue{ShortID: n, Title: n, Count: rapid.Int64().Draw(t, "issue count")})
 			r.Gaps = append(r.Gaps, audit.Gap{Source: n, Why: n})
 		}
+		for _, n := range rapid.SliceOfN(nasty(), 0, 20).Draw(t, "visitors") {
+			r.Visitors = append(r.Visitors, audit.Visitor{Addr: n, Agents: []string{n, n, n}, Paths: []string{n}, Unusual: []string{n}, Accepted: 3, Refused: 4, RefusedFirst: 2, Peak: 9, Elsewhere: 1})
+			r.Exposed = append(r.Exposed, audit.Exposure{Source: n, Text: n, Whole: true})
+			r.Verdict.Confidence, r.Verdict.Changes = audit.Low, append(r.Verdict.Changes, n)
+		}
 		return r
 	})
 }
@@ -215,6 +220,11 @@ func TestAnySceneFitsSlack(t *testing.T) {
 		}
 		if s.Report != nil {
 			valid(t, render.Evidence(*s.Report))
+			valid(t, render.WithoutFiles(s, nasty().Draw(t, "why")))
+			harmless(t, render.FilesComment(*s.Report))
+			if name := render.FileName(*s.Report); strings.ContainsAny(name, "/\\ \x00") || strings.HasPrefix(name, ".") {
+				t.Errorf("a file is called %q", name)
+			}
 		}
 	})
 }

@@ -144,8 +144,17 @@ func report(o audit.Outcome) *audit.Report {
 		r.Findings = []audit.Finding{{Kind: audit.Used, At: at(-60), Addr: netip.MustParseAddr("203.0.113.66"), Method: "POST", Path: "/api/revalidate/", Status: 200}}
 		r.Verdict = audit.Verdict{
 			Outcome: o, Sentence: "Used by an address that is not ours: 203.0.113.66 made 12 accepted requests to /api/revalidate/ between 02:11 and 02:14 UTC.",
-			Reasons: []string{"12 accepted requests from 203.0.113.66"},
+			Reasons: []string{"12 accepted requests from 203.0.113.66"}, Confidence: audit.High,
+			Changes: []string{"If 203.0.113.66 belongs to you, list it under callers in the catalogue and audit again."},
 		}
+		r.Visitors = []audit.Visitor{
+			{
+				Addr: "203.0.113.66", Accepted: 12, Refused: 7, RefusedFirst: 6, First: at(-7200), Last: at(-30), Entered: at(-600), LastIn: at(-60),
+				Elsewhere: 3, Peak: 9, Agents: []string{"curl/8.5.0", "=cmd|' /C calc'!A0 `<!here>`"}, Paths: []string{"/api/revalidate/"}, Unusual: []string{"its address was never seen before"},
+			},
+			{Addr: "10.0.0.7", Ours: true, Accepted: 9013, First: at(-80000), Last: at(10), Entered: at(-80000), LastIn: at(10), Peak: 12, Agents: []string{"node"}},
+		}
+		r.Exposed = []audit.Exposure{{Source: "app.log:812", Whole: true, Text: "key=[masked] <!here>"}}
 	case audit.CannotTell:
 		r.Gaps = []audit.Gap{{Source: "access.log", Why: "The file cannot be read: permission denied. Let rekey's user read it."}}
 		r.Verdict = audit.Verdict{Outcome: o, Sentence: "Cannot tell: the access log could not be read.", Reasons: []string{"12 refused signatures"}, Missing: []string{"access.log"}}

@@ -84,18 +84,19 @@ func ReportText(r audit.Report) string {
 			fmt.Fprintf(&b, "  - %s\n", clean(l))
 		}
 	}
+	if c := confidence(r.Verdict); c != "" {
+		fmt.Fprintf(&b, "%s\n", clean(c))
+	}
 	list("Reasons", r.Verdict.Reasons)
 	list("Missing to be sure", r.Verdict.Missing)
 	fmt.Fprintf(&b, "Looked at %s: ", window(r.Window))
 	var parts []string
 	for _, k := range kinds {
-		part := kindWords(k, r.Totals[k])
-		if k != audit.Used && r.Totals[k] > 0 {
-			part += fmt.Sprintf(" (%s not from us)", group(int64(r.Strangers[k])))
-		}
-		parts = append(parts, part)
+		parts = append(parts, kindWords(k, r.Totals[k])+notFromUs(r, k))
 	}
 	fmt.Fprintf(&b, "%s\n", strings.Join(parts, ", "))
+	list("Who asked for what it guards, what matters most first", visitorText(r.Visitors))
+	list("The value itself stands in the logs", exposures(r.Exposed))
 	var used []string
 	for _, f := range newest(r.Findings, audit.Used, maxFindings) {
 		used = append(used, fmt.Sprintf("%s %s %s from %s", clock(f.At), f.Method, f.Path, address(f)))

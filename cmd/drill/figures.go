@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"rekey/audit"
@@ -33,8 +34,8 @@ func (d *drill) figures(ctx context.Context, o outcome) error {
 	if err != nil {
 		return err
 	}
-	used := o.planted.Attacker.Accepted
-	refused := o.planted.Attacker.Refusals() + o.planted.Prober.Refusals()
+	used := estatetest.PastAccepted + o.planted.Attacker.Accepted
+	refused := estatetest.PastRefused + o.planted.Attacker.Refusals() + o.planted.Prober.Refusals()
 	foundUsed := report.Strangers[audit.Used]
 	foundRefused := report.Strangers[audit.InvalidSignature] + report.Strangers[audit.Denied]
 	honestLost := o.honest.Refusals() + o.honest.Errors
@@ -48,6 +49,7 @@ func (d *drill) figures(ctx context.Context, o outcome) error {
 	d.out.figure("evidence of refused attempts", "%d found of %d planted", foundRefused, refused)
 	d.out.figure("evidence read in", "%d ms", report.TookMS)
 	d.out.figure("verdict", "%s", report.Verdict.Sentence)
+	d.out.figure("the picture of it", "%s", d.chart().Alt)
 	d.out.figure("security log", "%d entries, verified, newest %s", v.Entries, v.Head.String()[:12])
 
 	var wrong []error
@@ -61,6 +63,10 @@ func (d *drill) figures(ctx context.Context, o outcome) error {
 	must(used > 0 && foundUsed == used, "%d accepted uses were planted and %d found", used, foundUsed)
 	must(refused > 0 && foundRefused == refused, "%d refused attempts were planted and %d found", refused, foundRefused)
 	must(report.Verdict.Outcome == audit.Misused, "the verdict is %s, though the attacker was let in", report.Verdict.Outcome)
+	must(strings.Contains(report.Verdict.Sentence, fmt.Sprintf("%s was refused %d times and then let in", estatetest.AttackerAddr, estatetest.PastRefused)),
+		"the verdict does not say how the attacker got in: %s", report.Verdict.Sentence)
+	must(drawn(report, o.typed.Add(-estatetest.PastEntry)) == estatetest.PastAccepted, "the entry of the night is not drawn where it happened")
+	must(len(d.chart().Content) > 0, "no chart was attached")
 	must(v.OK, "the security log does not hold: %s", v.Problem)
 	for _, i := range d.world.PagerDuty.Incidents() {
 		must(i.Status == bottest.Resolved, "the page about %q is still open", i.Summary)
@@ -69,6 +75,17 @@ func (d *drill) figures(ctx context.Context, o outcome) error {
 		must(false, "a rule of Slack's was broken: %s", broken)
 	}
 	return errors.Join(wrong...)
+}
+
+// drawn is how many accepted requests of strangers the timeline shows around a moment.
+func drawn(r audit.Report, at time.Time) int {
+	n := 0
+	for _, s := range r.Timeline.Slots {
+		if s.At.Before(at.Add(r.Timeline.Step)) && s.At.Add(2*r.Timeline.Step).After(at) {
+			n += s.StrangersAccepted
+		}
+	}
+	return n
 }
 
 // proven answers when the proof of death was recorded.

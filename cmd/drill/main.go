@@ -22,6 +22,7 @@ type options struct {
 	Listen   string `help:"Where the practice Slack listens." default:"127.0.0.1:0" placeholder:"ADDR"`
 	Database string `help:"A PostgreSQL URL to use instead of SQLite." env:"REKEY_DATABASE_URL" placeholder:"URL"`
 	Page     string `help:"Write #devops-alerts as an HTML page to this file." type:"path" placeholder:"FILE"`
+	Chart    string `help:"Write the chart of the evidence, as it was attached in Slack, to this file." type:"path" placeholder:"FILE.png"`
 	Log      bool   `help:"Show rekey's own log as well."`
 }
 

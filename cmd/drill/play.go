@@ -45,7 +45,7 @@ func play(ctx context.Context, o options, w io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	d := &drill{options: o, out: newTeller(w), planted: make(chan estatetest.Counts, 1)}
-	if d.world, err = rehearsal.Build(ctx, rehearsal.Config{Dir: dir, DatabaseURL: o.Database, Listen: o.Listen}); err != nil {
+	if d.world, err = rehearsal.Build(ctx, rehearsal.Config{Dir: dir, DatabaseURL: o.Database, Listen: o.Listen, Estate: estatetest.Config{Past: true}}); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.world.Close()) }()
@@ -140,6 +140,8 @@ func (d *drill) scene(ctx context.Context) {
 	d.out.line("Estate     api (4 workers, accepts) and web (2 workers, signs): two real processes with real .env files")
 	d.out.line("Traffic    50 honest requests a second through web; %s holds the leaked value;", estatetest.AttackerAddr)
 	d.out.line("           %s holds nothing and tries anyway", estatetest.ProberAddr)
+	d.out.line("Past       two days of logs; %s before, %s was refused %d times and then let in, once",
+		estatetest.PastEntry, estatetest.AttackerAddr, estatetest.PastRefused)
 	d.out.line("Look       %s", d.world.Slack.UIURL())
 	d.out.gap()
 }
@@ -205,10 +207,25 @@ func (d *drill) untilTold(ctx context.Context) (ledger.Run, error) {
 	}
 }
 
+// chart is the picture in the thread; the zero File when there is none.
+func (d *drill) chart() bottest.File {
+	for _, f := range d.world.Slack.Files() {
+		if f.Type == "image/png" {
+			return f
+		}
+	}
+	return bottest.File{}
+}
+
 // after leaves a page, or everything, to look at.
 func (d *drill) after(ctx context.Context) error {
 	if d.Page != "" {
 		if err := os.WriteFile(d.Page, []byte(d.world.Slack.HTML(d.world.Alerts)), 0o600); err != nil {
+			return err
+		}
+	}
+	if d.Chart != "" {
+		if err := os.WriteFile(d.Chart, d.chart().Content, 0o600); err != nil {
 			return err
 		}
 	}

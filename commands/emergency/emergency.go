@@ -270,6 +270,18 @@ func (e *Engine) audit(ctx context.Context, j *journal.Journal, step ledger.Step
 	defer cancel()
 	until := e.cfg.Now()
 	died, marks := moments(run, j.Steps())
+	if run.Kind == ledger.KindAudit {
+		look, err := commands.ReadLook(run.Memo)
+		if err != nil {
+			return err
+		}
+		if !look.Until.IsZero() && look.Until.Before(until) {
+			until = look.Until
+		}
+		if died, marks, err = Moments(ctx, e.cfg.Store, run.Secret, run.Environment, audit.Window{Since: run.Since, Until: until}); err != nil {
+			return err
+		}
+	}
 	report, err := e.cfg.Inspector.Audit(within, inspect.Request{
 		Secret: run.Secret, Environment: run.Environment, Since: run.Since, Until: until, Died: died, Marks: marks,
 	})
@@ -293,7 +305,7 @@ func (e *Engine) audit(ctx context.Context, j *journal.Journal, step ledger.Step
 		return fmt.Errorf("encoding the report of run %s: %w", run.ID, err)
 	}
 	return j.Settle(ctx, step, ledger.StepDone, report.Verdict.Sentence, journal.Change{
-		Tell:  []journal.Notice{{Kind: journal.Thread, Name: journal.Report}},
+		Tell:  []journal.Notice{{Kind: journal.Thread, Name: journal.Report}, {Kind: journal.Files, Name: journal.Files}},
 		Amend: func(r *ledger.Run) { r.Report = raw },
 	})
 }

@@ -31,7 +31,7 @@ func TestAnEmergencyEndsWell(t *testing.T) {
 		t.Fatalf("the run: %+v", run)
 	}
 	w.serves(false)
-	if diff := cmp.Diff([]string{"board", "page-resolve", "report", "steps"}, w.told()); diff != "" {
+	if diff := cmp.Diff([]string{"board", "files", "page-resolve", "report", "steps"}, w.told()); diff != "" {
 		t.Errorf("what is told (-want +got):\n%s", diff)
 	}
 	if r := w.report(); r.Secret != name || r.Environment != "production" || !r.Window.Since.Equal(run.Since) || !r.Window.Until.Equal(w.clock()) {
@@ -73,9 +73,9 @@ func TestTheReplyGoesWhereItWasAsked(t *testing.T) {
 		if run := w.work(); run.State != ledger.Succeeded {
 			t.Fatalf("the audit ended %s", run.State)
 		}
-		want := []string{"board", "report"}
+		want := []string{"board", "files", "report"}
 		if reply {
-			want = []string{"board", "reply", "report"}
+			want = []string{"board", "files", "reply", "report"}
 		}
 		if diff := cmp.Diff(want, w.told()); diff != "" {
 			t.Errorf("asked in %q, what is told (-want +got):\n%s", replyTo, diff)

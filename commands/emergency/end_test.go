@@ -41,7 +41,7 @@ func TestARunThatGoesBack(t *testing.T) {
 	if diff := cmp.Diff(want, w.states()); diff != "" {
 		t.Errorf("the steps (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"board", "page-trigger", "report", "step/switch/test/web", "steps"}, w.told()); diff != "" {
+	if diff := cmp.Diff([]string{"board", "files", "page-trigger", "report", "step/switch/test/web", "steps"}, w.told()); diff != "" {
 		t.Errorf("what is told (-want +got):\n%s", diff)
 	}
 	entries := w.entries()

@@ -47,6 +47,8 @@ type Config struct {
 	// SpreadFrom and SpreadTo bound when, after SIGHUP, the first and the last worker
 	// change. Both 0 means 300 and 900 ms; gunicorn was measured at 1.7 and 3.1 s.
 	SpreadFrom, SpreadTo time.Duration
+	// Past begins the logs with what happened before the start: see PastAccepted.
+	Past bool
 	// HideWorkers leaves the worker's name out of all answers.
 	HideWorkers bool
 }
@@ -199,6 +201,11 @@ func (e *Estate) furnish() error {
 	for service, text := range files {
 		if err := os.WriteFile(e.EnvFile(service), []byte(text), 0o600); err != nil {
 			return fmt.Errorf("writing the environment of %s: %w", service, err)
+		}
+	}
+	if e.cfg.Past {
+		if err := e.writePast(time.Now()); err != nil {
+			return err
 		}
 	}
 	for _, name := range []string{"security", "django", "access"} {

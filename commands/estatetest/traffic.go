@@ -24,6 +24,8 @@ const (
 	LeftAddr = "10.0.0.200"
 	// ProberAddr tries without a signature, and with a made-up one.
 	ProberAddr = "198.51.100.23"
+
+	attackAgent = "python-requests/2.31.0"
 )
 
 // TrafficConfig says how much comes from whom. Rates are requests per second; 0 or
@@ -144,7 +146,7 @@ func (t *Traffic) honest(n int) {
 // attack signs a purge of the cache with the stolen value.
 func (t *Traffic) attack(n int) {
 	body := fmt.Appendf(nil, `{"slugs":["deface-%d"]}`, n)
-	h := http.Header{"X-Forwarded-For": {AttackerAddr}, "User-Agent": {"python-requests/2.31.0"}, "X-Signature": {mac(t.stolen, body)}}
+	h := http.Header{"X-Forwarded-For": {AttackerAddr}, "User-Agent": {attackAgent}, "X-Signature": {mac(t.stolen, body)}}
 	t.send(&t.counts.Attacker, t.estate.URL(API)+"/api/revalidate/", body, h)
 }
 

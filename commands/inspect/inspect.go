@@ -53,6 +53,10 @@ type Request struct {
 	Brief bool
 	// Marks are moments for the report's timeline.
 	Marks []audit.Mark
+	// Lines, when set, is handed every line behind the report's totals, one log after the
+	// other and each in its order, up to MaxLines of each kind. It is called before Audit
+	// returns, on its goroutine.
+	Lines func(Line)
 }
 
 // Errors that mean the question was wrong, not that evidence is missing.
@@ -122,9 +126,12 @@ func (i *Inspector) Audit(ctx context.Context, req Request) (audit.Report, error
 
 	var j *judge
 	var read reading
-	for range attempts {
+	for n := range attempts {
 		j = newJudge(env, place, window, req.Died)
-		if read = i.readLogs(ctx, env.Logs, window, reach, j); !read.moved || ctx.Err() != nil {
+		if req.Lines != nil {
+			j.lines = &lines{hand: req.Lines}
+		}
+		if read = i.readLogs(ctx, env.Logs, window, reach, j, n+1 == attempts); !read.moved || ctx.Err() != nil {
 			break
 		}
 	}

@@ -44,6 +44,7 @@ type judge struct {
 	unlisted          group // the same from new addresses
 	unnamed           group // accepted, from a proxy's address or none
 	finish            []audit.Finding
+	lines             *lines // nil unless somebody wants them
 }
 
 // group is an audit.Activity that grows.
@@ -85,6 +86,7 @@ func (j *judge) add(e logs.Event) {
 	if e.Path != "" {
 		j.paths.add(e.Path, e.At, ours)
 	}
+	j.lines.add(e, ours)
 	list := j.newest[e.Kind]
 	list = append(list, e)
 	if len(list) >= 2*keep {

@@ -22,8 +22,8 @@ type reading struct {
 }
 
 // readLogs reads every log in reach, of which the window is the end, joins what they tell of one request, and
-// hands the events to j.
-func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, reach audit.Window, j *judge) reading {
+// hands the events to j. last says that it is not read again if a log moved meanwhile.
+func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, reach audit.Window, j *judge, last bool) reading {
 	var r reading
 	cover := newCoverage()
 	var files []*source
@@ -54,10 +54,13 @@ func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, rea
 
 	stats, errs := i.scan(ctx, files, q, j)
 	j.settle(files)
+	r.moved = slices.ContainsFunc(stats, func(s logs.Stats) bool { return s.Truncated })
+	if !r.moved || last || ctx.Err() != nil { // else all is read once more
+		j.lines.tell(files)
+	}
 
 	reached := reachOf(files, stats, window)
 	for n, f := range files {
-		r.moved = r.moved || stats[n].Truncated
 		gaps, coverage := f.holes(window, stats[n], errs[n], reached[f.entry])
 		r.gaps = append(r.gaps, gaps...)
 		cover.note(f.holds(stats[n]), coverage)

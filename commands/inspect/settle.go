@@ -29,7 +29,9 @@ func (j *judge) settle(files []*source) {
 			f.Sources = append(f.Sources, where[p])
 		}
 		slices.Sort(f.Sources)
-		f.Text = audit.Clean(text(files, e), textRunes)
+		// One that vanished is missing its text, not its count.
+		line, _ := text(files, e.Places[0])
+		f.Text = audit.Clean(line, textRunes)
 		j.finish = append(j.finish, f)
 	}
 }
@@ -37,28 +39,34 @@ func (j *judge) settle(files []*source) {
 // findings are the settled findings, oldest first.
 func (j *judge) findings() []audit.Finding { return j.finish }
 
-// text is the line of an event's first place.
-func text(files []*source, e logs.Event) string {
-	if e.Line != "" {
-		return e.Line
+// text is the line at a place; not ok means that it vanished under us.
+func text(files []*source, p logs.Place) (line string, ok bool) {
+	if p.Line != "" {
+		return p.Line, true
 	}
-	if f, ok := files[e.Places[0].Source].Source.(quoter); ok {
-		// A line that vanished under us is missing its text, not its count.
-		line, _ := f.Line(e.Places[0].Offset)
-		return line
+	f, ok := files[p.Source].Source.(quoter)
+	if !ok {
+		return "", false
 	}
-	return ""
+	line, err := f.Line(p.Offset)
+	return line, err == nil
 }
 
 // placeNames says what people call every place of the events.
 func placeNames(files []*source, events []logs.Event) map[logs.Place]string {
+	var all []logs.Place
+	for _, e := range events {
+		all = append(all, e.Places...)
+	}
+	return namesOf(files, all)
+}
+
+func namesOf(files []*source, places []logs.Place) map[logs.Place]string {
 	named := map[logs.Place]string{}
 	ask := make([][]int64, len(files))
-	for _, e := range events {
-		for _, p := range e.Places {
-			if named[p] = cmp.Or(p.Name, files[p.Source].name); p.Name == "" {
-				ask[p.Source] = append(ask[p.Source], p.Offset)
-			}
+	for _, p := range places {
+		if named[p] = cmp.Or(p.Name, files[p.Source].name); p.Name == "" {
+			ask[p.Source] = append(ask[p.Source], p.Offset)
 		}
 	}
 	for n, offsets := range ask {

@@ -225,6 +225,11 @@ func (d *Desk) run(req commands.Request) ledger.Run {
 	}
 	if req.Verb == commands.Audit {
 		run.Kind, run.Mode, run.Paged = ledger.KindAudit, "", false
+		if !req.From.IsZero() {
+			run.Since = req.From.UTC()
+		}
+		// A time is always encoded.
+		run.Memo, _ = commands.Look{Until: req.Until.UTC()}.Memo()
 	}
 	return run
 }
@@ -260,7 +265,7 @@ func taken(run ledger.Run) commands.Answer {
 	if run.Kind == ledger.KindAudit {
 		a.Verb = commands.Audit
 		a.Text = fmt.Sprintf("Reading the evidence about %s in %s since %s (run %s).",
-			run.Secret, run.Environment, run.Since.UTC().Format("2 Jan 15:04 MST"), run.ID)
+			run.Secret, run.Environment, run.Since.UTC().Format("2 Jan 15:04 MST")+ending(run), run.ID)
 		return a
 	}
 	how := "the old value stays valid for its overlap, then it ends"
@@ -269,6 +274,15 @@ func taken(run ledger.Run) commands.Answer {
 	}
 	a.Text = fmt.Sprintf("Rotating %s in %s now (%s): %s (run %s).", run.Secret, run.Environment, run.Mode, how, run.ID)
 	return a
+}
+
+// ending says where an audit's window ends, when that is not now.
+func ending(run ledger.Run) string {
+	look, err := commands.ReadLook(run.Memo)
+	if err != nil || look.Until.IsZero() {
+		return ""
+	}
+	return " until " + look.Until.Format("2 Jan 15:04 MST")
 }
 
 func (d *Desk) entry(req commands.Request, run ledger.Run, result string) *ledger.Entry {

@@ -88,6 +88,23 @@ func TestAnAuditIsNobodysEmergency(t *testing.T) {
 	}
 }
 
+// A window with an end is recorded as exactly as it was asked for.
+func TestAnAuditOfAnExactWindow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	req := ask("e1", bob, commands.Audit, "EMAIL_HOST_PASSWORD")
+	req.From, req.Until = noon.Add(-49*time.Hour), noon.Add(-time.Hour-time.Microsecond)
+	a := w.take(req)
+	run := w.run(a.Run)
+	look, err := commands.ReadLook(run.Memo)
+	if err != nil || !run.Since.Equal(req.From) || !look.Until.Equal(req.Until) {
+		t.Errorf("recorded from %v until %v, %v", run.Since, look.Until, err)
+	}
+	if !strings.Contains(a.Text, "since 20 Nov 11:00 UTC until 22 Nov 10:59 UTC") {
+		t.Errorf("answered %q", a.Text)
+	}
+}
+
 // A redelivered request starts nothing and is answered as before, whatever the answer
 // was.
 func TestARequestIsTakenOnce(t *testing.T) {

@@ -243,6 +243,7 @@ func Subject(r ledger.Run) string { return r.Environment + "/" + r.Secret }
 const (
 	Board       = "board"        // the one message that follows the run
 	Thread      = "thread"       // a reply below the board: Subject is a step's key, AllSteps, or "" for the evidence
+	Files       = "files"        // the evidence as a chart and files, below the board
 	Reply       = "reply"        // the end of the run, where it was asked for
 	PageTrigger = "page_trigger" // wake on-call
 	PageResolve = "page_resolve" // the incident is over

@@ -12,7 +12,7 @@ import (
 // for each notice to be delivered.
 //
 // A member of a batch has no board, page or report of its own: the batch's board
-// follows it, what its steps saw goes below that board, and the rest is the batch's to
+// follows it, what its steps saw and its files go below that board, and the rest is the batch's to
 // tell, which is woken for it.
 func Tell(ctx context.Context, tx ledger.Tx, q Queue, run ledger.Run, notices []Notice, now time.Time) error {
 	board := ledger.Delivery{ID: run.ID + "/" + Board, Run: run.ID, Kind: Board, Wanted: max(run.Version, 1), CreatedAt: now}
@@ -53,8 +53,9 @@ func Announce(ctx context.Context, tx ledger.Tx, q Queue, request string, now ti
 	return tell(ctx, tx, q, ledger.Delivery{ID: request, Kind: Digest, Subject: request, Wanted: 1, CreatedAt: now})
 }
 
-// below reports whether n is about a run's steps, which even a member tells by itself.
-func (n Notice) below() bool { return n.Kind == Thread && n.Name != Report }
+// below reports whether n goes below the board even of a member of a batch: what its steps
+// saw, and the files of its evidence.
+func (n Notice) below() bool { return n.Kind == Thread && n.Name != Report || n.Kind == Files }
 
 func tell(ctx context.Context, tx ledger.Tx, q Queue, d ledger.Delivery) error {
 	queued, err := tx.PutDelivery(ctx, d)

@@ -52,6 +52,8 @@ func (e *Error) NotSent() bool { return !e.Unsure }
 var passing = map[string]bool{
 	"internal_error": true, "fatal_error": true, "service_unavailable": true, "request_timeout": true,
 	"ratelimited": true, "rate_limited": true, "team_added_to_org": true, "message_limit_exceeded": true,
+	// Slack's support: a passing fault of files.completeUploadExternal.
+	"file_update_failed": true,
 }
 
 func classify(doing string, err error) *Error {
@@ -75,7 +77,10 @@ func classify(doing string, err error) *Error {
 	case errors.As(err, &answer):
 		e.Word = word(answer.Err)
 		e.Mend = !passing[answer.Err]
-		e.Unsure = answer.Err == "internal_error" || answer.Err == "fatal_error" || answer.Err == "request_timeout"
+		switch answer.Err {
+		case "internal_error", "fatal_error", "request_timeout", "file_update_failed":
+			e.Unsure = true
+		}
 	case errors.Is(err, context.Canceled):
 		e.Word, e.Unsure, e.ended = "interrupted", true, context.Canceled
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():

@@ -23,7 +23,7 @@ const eventType = "rekey_delivery"
 
 // Config is what a Client needs.
 type Config struct {
-	// API holds the bot token (scopes chat:write and channels:history, and
+	// API holds the bot token (scopes chat:write, files:write and channels:history, and
 	// groups:history for a private channel). Its HTTP client is where the outbound
 	// guard sits; its own retries must be off.
 	API *api.Client
@@ -118,6 +118,13 @@ const maxPages = 25
 // Find lists the timestamps of the messages since then that carry token, oldest
 // first: in the channel, or in one thread of it.
 func (c *Client) Find(ctx context.Context, channel, thread, token string, since time.Time) ([]string, error) {
+	return c.search(ctx, channel, thread, since, func(m api.Message) bool {
+		return m.Metadata.EventType == eventType && m.Metadata.EventPayload["token"] == token
+	})
+}
+
+// search lists the timestamps of the messages since then that are wanted, oldest first.
+func (c *Client) search(ctx context.Context, channel, thread string, since time.Time, wanted func(api.Message) bool) ([]string, error) {
 	oldest := fmt.Sprintf("%d.000000", since.Unix())
 	var found []string
 	cursor := ""
@@ -127,7 +134,7 @@ func (c *Client) Find(ctx context.Context, channel, thread, token string, since 
 			return nil, classify("searching", err)
 		}
 		for _, m := range ms {
-			if m.Metadata.EventType == eventType && m.Metadata.EventPayload["token"] == token {
+			if wanted(m) {
 				found = append(found, m.Timestamp)
 			}
 		}

@@ -62,10 +62,12 @@ type App struct {
 	unlock  func() error // gives the single-process lock back; nil when not held
 	stores  map[string]store.Store
 	rotator *rotate.Rotator
-	jobs    *jobs.Engine
-	desk    *intake.Desk
-	sentry  *reporter
-	slack   *slack.Client // nil without a bot token
+	// inspector reads evidence.
+	inspector *inspect.Inspector
+	jobs      *jobs.Engine
+	desk      *intake.Desk
+	sentry    *reporter
+	slack     *slack.Client // nil without a bot token
 
 	working bool // this App can carry runs on
 	begun   bool // Carry has started the job engine
@@ -148,7 +150,7 @@ func (a *App) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	inspector, err := inspect.New(inspect.Config{
+	a.inspector, err = inspect.New(inspect.Config{
 		Catalogue:   a.cfg.Catalogue,
 		SentryToken: a.cfg.Settings.SentryAuthToken.Reveal,
 		HTTPClient:  &http.Client{Transport: a.outward()},
@@ -183,7 +185,7 @@ func (a *App) wire(ctx context.Context) error {
 		return err
 	}
 	carry = emergency.New(emergency.Config{
-		Catalogue: a.cfg.Catalogue, Rotator: a.rotator, Inspector: inspector, Store: a.store,
+		Catalogue: a.cfg.Catalogue, Rotator: a.rotator, Inspector: a.inspector, Store: a.store,
 		Queue: a.jobs, Log: a.log, Now: time.Now, Observer: a.cfg.Observer, WatchEvery: a.cfg.WatchEvery, Tripwires: tripwires,
 	})
 	a.desk = intake.New(intake.Config{

@@ -36,6 +36,7 @@ type grammar struct {
 	Rollback    rollbackCmd `cmd:"" help:"Take a run back to the old value, while that can be had."`
 	Kill        killCmd     `cmd:"" help:"End the old value now, of a compromised rotation that asks because somebody of ours still uses it."`
 	Hold        holdCmd     `cmd:"" help:"Let that old value live for 10 more minutes, three times at most."`
+	Bundle      bundleCmd   `cmd:"" help:"Verify an evidence bundle that audit-secret --bundle wrote."`
 	Schedule    scheduleCmd `cmd:"" help:"Show what is overdue and what falls due when; --ics for a calendar."`
 	Digest      digestCmd   `cmd:"" help:"Show what the daily message about due secrets would say now."`
 	Runs        runsCmd     `cmd:"" help:"Show what is under way and what ended lately, or one run."`

@@ -21,7 +21,7 @@ const (
 	ExitRunFailed = 5  // the run failed or was rolled back; a person must look
 	ExitMisused   = 6  // the secret was used by an address that is not ours
 	ExitUnsure    = 7  // cannot tell whether it was misused
-	ExitBroken    = 8  // the security log does not verify
+	ExitBroken    = 8  // the security log, or an evidence bundle, does not verify
 	ExitUnknown   = 9  // the database did not say in time whether the request was recorded
 	ExitStopped   = 10 // Ctrl-C or SIGTERM before the end; the run goes on with the next rekey
 )

@@ -120,11 +120,16 @@ func (s *session) ended(a *app.App, run ledger.Run, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	if asJSON {
+	switch {
+	case s.result != nil:
+		if err := s.result(scene); err != nil {
+			return err
+		}
+	case asJSON:
 		if err := writeJSON(s.Out, sceneJSON(scene)); err != nil {
 			return err
 		}
-	} else {
+	default:
 		s.say("\n" + render.EndText(scene))
 	}
 	if err := s.left(ctx, a, scene.Run); err != nil {

@@ -53,27 +53,6 @@ func (s *session) plan(req commands.Request, asJSON bool) error {
 	return nil
 }
 
-type auditCmd struct {
-	Secret string   `arg:"" help:"The secret's name."`
-	When   []string `arg:"" optional:"" help:"\"since\" and how far back, as for --since."`
-	Since  string   `help:"How far back: 24h, 3d, 2026-11-20, 2026-11-20T10:00Z; 24h by default." placeholder:"WHEN"`
-	Env    string   `help:"The environment; the catalogue's first by default." placeholder:"NAME"`
-	JSON   bool     `name:"json" help:"Print the ended run and its report as JSON."`
-}
-
-// Run audits a secret.
-func (c *auditCmd) Run(s *session) error {
-	when := c.When
-	if c.Since != "" {
-		when = append(when, "since", c.Since)
-	}
-	req, err := parse("/audit-secret", c.Env, c.Secret, when)
-	if err != nil {
-		return err
-	}
-	return s.start(req, c.JSON)
-}
-
 // parse reads a command as Slack's is read, so that one grammar holds at both doors.
 func parse(command, env, name string, rest []string) (commands.Request, error) {
 	line := name

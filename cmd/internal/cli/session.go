@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"rekey/audit/ledger"
+	"rekey/bot/render"
 	"rekey/cmd/internal/app"
 	"rekey/cmd/internal/config"
 )
@@ -20,6 +21,8 @@ type session struct {
 	Env
 	ctx    context.Context //nolint:containedctx // kong calls Run methods; this is their one argument
 	config string
+	// result prints an ended run to whom asked for neither text nor the run as JSON.
+	result func(render.Scene) error
 }
 
 // say prints for a person: in terminal words, 80 columns wide.

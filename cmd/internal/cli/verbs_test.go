@@ -75,6 +75,17 @@ func isJSON(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// again CODE FILE: types the command that the last output says makes the same bundle
+// again, into FILE.
+func again(ts *testscript.TestScript, neg bool, args []string) {
+	_, line, ok := strings.Cut(ts.ReadFile("stdout"), "from the same logs:\n")
+	if !ok || len(args) != 2 {
+		ts.Fatalf("the last output names no command that makes a bundle again")
+	}
+	words := strings.Fields(strings.ReplaceAll(strings.ReplaceAll(line, "\\\n", " "), "FILE", args[1]))
+	exits(ts, neg, append([]string{args[0]}, words...))
+}
+
 // wait waits for something to be so.
 func wait(ts *testscript.TestScript, what string, is func() bool) {
 	for deadline := time.Now().Add(patience); !is(); time.Sleep(20 * time.Millisecond) {

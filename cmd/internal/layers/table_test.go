@@ -57,7 +57,8 @@ commands/intake:                 commands commands/rotate commands/schedule comm
 # bot: Slack's and PagerDuty's words, in and out.
 bot/socket:                      ; slack websocket sync
 bot/render:                      commands commands/journal commands/secret audit audit/ledger; slack pagerduty
-bot/notify:                      bot/render commands commands/journal commands/secret audit audit/ledger bot/notify/slack bot/notify/pagerduty; sync
+bot/render/chart:                audit; image
+bot/notify:                      bot/render bot/render/chart commands commands/journal commands/secret audit audit/ledger bot/notify/slack bot/notify/pagerduty; sync
 bot/notify/slack:                bot/render commands/secret; slack
 bot/notify/pagerduty:            bot/render commands/secret; pagerduty
 bot:                             bot/socket bot/render commands commands/secret audit audit/ledger; slack sync
@@ -69,7 +70,8 @@ cmd/internal/layers:
 cmd/internal/docs:               cmd/internal/cli cmd/internal/config
 cmd/internal/docs/acceptance:
 cmd/internal/testtools/...:
-cmd/internal/cli:                cmd/internal/app cmd/internal/config bot/render commands/... audit/...; kong lambda sys
+cmd/internal/bundle:             bot/render/... commands/inspect audit audit/ledger
+cmd/internal/cli:                cmd/internal/app cmd/internal/bundle cmd/internal/config bot/render/... commands/... audit/...; kong lambda sys
 cmd/rekey:                       cmd/internal/cli
 cmd/internal/rehearsal:          cmd/internal/app cmd/internal/config bot/... commands/... audit/...; sync sys
 cmd/drill:                       cmd/internal/app cmd/internal/config cmd/internal/rehearsal bot/... commands/... audit/...; kong sync sys
@@ -100,6 +102,7 @@ var modules = map[string][]string{
 	"glob":      {"github.com/bmatcuk/doublestar/v4"},
 	"goleak":    {"go.uber.org/goleak"},
 	"goose":     {"github.com/pressly/goose/v3"},
+	"image":     {"golang.org/x/image"},
 	"kong":      {"github.com/alecthomas/kong"},
 	"lambda":    {"github.com/aws/aws-lambda-go"},
 	"mail":      {"github.com/wneessen/go-mail"},

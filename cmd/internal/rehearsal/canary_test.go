@@ -40,6 +40,9 @@ func TestNoSecretIsLeftAnywhere(t *testing.T) {
 		})
 		terminal := &logs{}
 		s.incident(c, terminal)
+		if len(s.Slack.Files()) == 0 || !strings.Contains(terminal.String(), "The bundle holds") {
+			t.Fatalf("%d files are in Slack, the terminal says:\n%s", len(s.Slack.Files()), terminal.String())
+		}
 		if n := c.values(); n != 7 {
 			t.Fatalf("the incident knew %d values, want 7: 5 at first, one new, one new that was rolled back", n)
 		}
@@ -123,6 +126,9 @@ func (s *stage) incident(c *canary, terminal *logs) {
 		{"check"},
 		{"audit-secret", "ANALYTICS_SECRET"},
 		{"audit-secret", "REVALIDATE_SECRET", "--json"},
+		{"audit-secret", "REVALIDATE_SECRET", "--format", "markdown", "--chart", s.chart()},
+		{"audit-secret", "REVALIDATE_SECRET", "--bundle", s.bundle()},
+		{"bundle", "verify", s.bundle(), "--log"},
 		{"rotate", old, "compromised"},
 		{"rotate", "NO_SUCH", "compromised", old},
 		{"rotate", "NO_SUCH", old},
@@ -162,6 +168,7 @@ func (s *stage) inFile(variable string) string {
 
 // command runs a command line as rekey's own program does.
 func (s *stage) command(terminal *logs, args ...string) {
+	args = append([]string{"--config", s.CataloguePath()}, args...) // kong reads the variable from this process
 	cli.Main(s.t.Context(), args, cli.Env{Out: terminal, Err: terminal, Getenv: s.Getenv, Version: "rehearsal"})
 }
 
@@ -197,6 +204,8 @@ func (s *stage) plant(terminal *logs) {
 		t.Fatal(err)
 	}
 	s.command(terminal, "ledger", "export")
+	s.plantFile(value)
+	s.plantBundle("key=" + value)
 	slog.New(newLog(s.log)).Info("planted", "value", base64.StdEncoding.EncodeToString([]byte("x"+value)))
 	s.plantAcknowledgement(strings.ToUpper(value))
 	for address, body := range map[string]string{

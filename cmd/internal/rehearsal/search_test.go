@@ -172,6 +172,8 @@ func (s *stage) sinks(databaseURL string, terminal *logs) []sink {
 		{slackTraffic, bytes.Join(s.Slack.Traffic(), nil)},
 		{pagerDutyTraffic, bytes.Join(s.PagerDuty.Traffic(), nil)},
 		{sentryTraffic, bytes.Join(s.Sentry.Traffic(), nil)},
+		{"the files in Slack", uploads(s.Slack.Files())},
+		{"the evidence bundle", unpacked(s.t, s.bundle())},
 	}
 	if databaseURL != "" {
 		return append(all, sink{"the dump of the database", dump(s.t, databaseURL)})
