@@ -2,6 +2,7 @@ package rehearsal_test
 
 import (
 	"context"
+	"crypto/rand"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -30,6 +31,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(childVariable) != "" {
 		os.Exit(child())
 	}
+	if code, is := props(); is {
+		os.Exit(code)
+	}
 	abreast(6)
 	os.Exit(run(m))
 }
@@ -46,8 +50,18 @@ func run(m *testing.M) int {
 	if err != nil {
 		panic(err)
 	}
-	if err := os.Setenv(estatetest.ExecutableVariable, exe); err != nil {
+	// A server of our own, whose pg_hba.conf can be written.
+	if err := os.Unsetenv("REKEY_TEST_POSTGRES"); err != nil {
 		panic(err)
+	}
+	for name, text := range map[string]string{
+		estatetest.ExecutableVariable: exe,
+		// Where the SDK of AWS looks for them first.
+		"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE00000000", awsKeyVariable: "rehearsal/" + rand.Text(),
+	} {
+		if err := os.Setenv(name, text); err != nil {
+			panic(err)
+		}
 	}
 	return m.Run()
 }
@@ -68,7 +82,8 @@ func abreast(n int) {
 }
 
 const (
-	childVariable = "REHEARSAL_CHILD"
+	childVariable  = "REHEARSAL_CHILD"
+	awsKeyVariable = "AWS_SECRET_ACCESS_KEY"
 	// holdVariable says where to stand still: "publish/set/api acted" for ever,
 	// "pause at …" until it is continued (SIGCONT), "end at …" until it is told to end.
 	holdVariable = "REHEARSAL_HOLD"

@@ -195,7 +195,7 @@ func (s *stage) picture(w *app.App, run ledger.Run) picture {
 			}
 		}
 	}
-	p.Incident, _ = s.PagerDuty.Incident("rekey-" + run.Incident)
+	p.Incident, _ = s.PagerDuty.Incident("rekey/" + run.Incident)
 	return p
 }
 

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +17,7 @@ import (
 	"rekey/audit/ledger"
 	"rekey/audit/ledger/ledgertest"
 	"rekey/bot/bottest"
+	"rekey/bot/render"
 	"rekey/cmd/internal/app"
 	"rekey/cmd/internal/rehearsal"
 	"rekey/commands/estatetest"
@@ -154,8 +157,8 @@ func (s *stage) asks(line string) bottest.Answer {
 }
 
 // typed types a line that Slack must not show an error for, and types it again where
-// rekey says that nothing was started: on a machine under load the database may be
-// late, and that is what a person does then.
+// rekey says that nothing was started and does not ask back: on a machine under load the
+// database may be late, and that is what a person does then.
 func (s *stage) typed(who *bottest.User, line string) bottest.Answer {
 	s.t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(500 * time.Millisecond) {
@@ -163,7 +166,7 @@ func (s *stage) typed(who *bottest.User, line string) bottest.Answer {
 		if answer.Err != "" {
 			s.t.Errorf("Slack shows %s %q", who.Name, answer.Err)
 		}
-		if !strings.Contains(answer.Text, "Nothing was started") {
+		if !strings.Contains(answer.Text, "Nothing was started") || bytes.Contains(answer.Blocks, []byte(render.ActionConfirm)) {
 			return answer
 		}
 		if time.Now().After(deadline) {
@@ -285,5 +288,50 @@ func (s *stage) mustServe(name string, old bool) {
 	}
 	if api.Equal(s.Estate.Values()[name]) != old {
 		s.t.Errorf("the services hold the old value of %s: %v, want %v", name, !old, old)
+	}
+}
+
+// mustHaveLeftNothing looks for prepared files and values of the run beside the env
+// files.
+func (s *stage) mustHaveLeftNothing(point string) {
+	s.t.Helper()
+	for _, service := range []string{estatetest.API, estatetest.Web} {
+		dir := filepath.Dir(s.Estate.EnvFile(service))
+		files, err := os.ReadDir(dir)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for _, f := range files {
+			if strings.Contains(f.Name(), "rekey-") && (strings.HasSuffix(f.Name(), ".tmp") || strings.HasSuffix(f.Name(), ".escrow")) {
+				s.t.Errorf("%s: %s was left behind in %s", point, f.Name(), dir)
+			}
+		}
+	}
+}
+
+// mustHaveDoneEachStepOnce holds the security log against the run: every step that is
+// done has exactly one result, and every step of a run that succeeded is done.
+func (s *stage) mustHaveDoneEachStepOnce(a *app.App, point, run string) {
+	s.t.Helper()
+	r, steps, err := a.Look(s.t.Context(), run)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	results := map[string]int{}
+	for _, e := range s.entries(a, run) {
+		if e.Action == "step.done" {
+			results[e.Detail["step"]]++
+		}
+	}
+	for _, st := range steps {
+		want := 0
+		if st.State == ledger.StepDone {
+			want = 1
+		} else if r.State == ledger.Succeeded {
+			s.t.Errorf("%s: step %s is %s", point, st.Key, st.State)
+		}
+		if n := results[st.Key]; n != want {
+			s.t.Errorf("%s: step %s has %d results, want %d", point, st.Key, n, want)
+		}
 	}
 }
