@@ -2,8 +2,10 @@ package rehearsal_test
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"rekey/audit/ledger"
 	"rekey/bot/bottest"
@@ -11,35 +13,44 @@ import (
 	"rekey/commands/journal"
 )
 
-// fire kills p, which stands still in the first of the steps, and the next rekey in the
-// next one, to the last of them.
-func (h *house) fire(g *holding, p *process, steps []ledger.Step, m journal.Moment) {
+// fire kills p, which stands still in the first of the steps of each holding's run, and
+// the next rekey in the next ones, to the last of them.
+func (h *house) fire(p *process, steps [][]ledger.Step) {
 	h.t.Helper()
-	for i, st := range steps {
+	for i := range steps[0] {
 		if i > 0 {
-			p = h.start(g, st.Key, m)
-			h.awaits(g, p, st.Key, m)
+			p = h.start(func(g *holding) string { return steps[slices.Index(h.holdings, g)][i].Key })
+			h.awaits(p)
 		}
-		h.dies(g, p, st.Key+" "+string(m))
+		h.dies(p, steps[0][i].Key)
+	}
+	for i := range steps {
+		if len(steps[i]) != len(steps[0]) {
+			h.t.Fatalf("%d steps over one store, and %d over another", len(steps[0]), len(steps[i]))
+		}
 	}
 }
 
-// start puts a rekey on duty, after the last one's death, that stands still at a moment
-// of a step; nowhere when step is "".
-func (h *house) start(g *holding, step string, m journal.Moment) *process {
+// start puts a rekey on duty, after the last one's death, that stands still in a step of
+// each run, at the moment of its secret; nowhere when step is nil.
+func (h *house) start(step func(*holding) string) *process {
 	h.t.Helper()
-	h.helps(g) // nobody is there to see it
+	h.help() // nobody is there to see it
 	h.Slack.ExpectDisconnected(h.t)
 	h.expire()
-	if step == "" {
-		return h.spawn("")
+	var points []string
+	for _, g := range h.holdings {
+		if g.awaited = ""; step != nil {
+			g.awaited = step(g)
+			points = append(points, fmt.Sprintf("%s: %s %s", g.variable, g.awaited, g.moment))
+		}
 	}
-	return h.spawn(step + " " + string(m))
+	return h.spawn(points...)
 }
 
-// asks lets alice type a line as soon as a rekey is there to read it, and say yes where
+// types lets alice type a line as soon as a rekey is there to read it, and say yes where
 // she is asked whether she means it.
-func (h *house) asks(line string) {
+func (h *house) types(line string) {
 	h.t.Helper()
 	h.Slack.ExpectConnected(h.t, 1)
 	answer := h.typed(h.Alice, line)
@@ -60,38 +71,74 @@ func (h *house) asks(line string) {
 	}
 }
 
-// awaits waits until a rekey stands still, and does meanwhile what a person has to.
-func (h *house) awaits(g *holding, p *process, step string, m journal.Moment) {
+// begins lets alice type what begins a run.
+func (h *house) begins(g *holding, line string) {
 	h.t.Helper()
-	h.reaches(p, step+" "+string(m), func() {
-		// A value that was brought early would never be asked for.
-		if step != "create" || m != journal.Intended {
-			h.helps(g)
+	before := g.run
+	h.types(line)
+	h.within(line+" begins a run", func() bool {
+		for _, r := range h.runs(h.watch) {
+			if r.Secret == g.variable {
+				g.run = r.ID
+				return g.run != before
+			}
+		}
+		return false
+	})
+}
+
+// awaits waits until a rekey stands still in every run, and does meanwhile what a person
+// has to.
+func (h *house) awaits(p *process) {
+	h.t.Helper()
+	var point []string
+	for _, g := range h.holdings {
+		point = append(point, g.variable+" in "+g.awaited+" "+string(g.moment))
+	}
+	var ended time.Time
+	h.reaches(p, strings.Join(point, ", "), func() {
+		h.help()
+		for _, g := range h.holdings {
+			r := h.run(g)
+			switch {
+			case !r.State.Final():
+			case ended.IsZero(): // it may stand still right after its end
+				ended = time.Now()
+			case time.Since(ended) > 5*time.Second:
+				h.t.Fatalf("%s: %s has ended %s: %s", strings.Join(point, ", "), g.variable, r.State, r.Problem)
+			}
 		}
 	})
 }
 
 // dies kills a rekey, and looks whether the services serve all the same.
-func (h *house) dies(g *holding, p *process, point string) {
+func (h *house) dies(p *process, point string) {
 	h.t.Helper()
 	p.kill()
+	h.deaths++
 	h.heard(p)
-	h.learns(g)
-	h.mustServeAt(g, point)
+	for _, g := range h.holdings {
+		h.learns(g)
+		h.mustServeAt(g, point)
+	}
 }
 
-// finish lets a rekey carry the run to its end, and ends it in order.
-func (h *house) finish(g *holding, p *process) ledger.Run {
+// finish lets a rekey carry the runs to their ends, and ends it in order.
+func (h *house) finish() {
 	h.t.Helper()
-	h.within("the run ends", func() bool {
-		h.helps(g)
-		return h.runs(h.watch)[0].State.Final()
-	})
-	run := h.ends(h.watch)
+	p := h.start(nil)
+	for _, g := range h.holdings {
+		h.within(g.variable+": the run ends", func() bool {
+			h.help()
+			return h.run(g).State.Final()
+		})
+		h.within(g.variable+": everything is told", func() bool { return h.untold(h.watch, g.run) == 0 })
+	}
 	p.end()
 	h.heard(p)
-	h.learns(g)
-	return run
+	for _, g := range h.holdings {
+		h.learns(g)
+	}
 }
 
 // heard keeps what a rekey has logged.
@@ -102,22 +149,33 @@ func (h *house) heard(p *process) {
 	}
 }
 
-// helps does what the procedure asks of a person at the step at hand.
-func (h *house) helps(g *holding) {
+// help does what the procedure asks of a person at the steps at hand.
+func (h *house) help() {
 	h.t.Helper()
-	if g.person == nil {
-		return
-	}
-	if runs := h.runs(h.watch); len(runs) > 0 && runs[0].Secret == g.variable && !runs[0].State.Final() {
-		g.person(h, runs[0].ID, h.next(runs[0].ID).Key)
+	for _, g := range h.holdings {
+		// A value that is brought early is never asked for.
+		early := g.awaited == "create" && g.moment == journal.Intended
+		if g.person != nil && g.run != "" && !early && !h.run(g).State.Final() {
+			g.person(h, g.run, h.next(g).Key)
+		}
 	}
 }
 
-// next is the step that a run is in, or that it will begin; the zero Step after the
-// last one.
-func (h *house) next(run string) ledger.Step {
+// run is the run of a secret, as it is now.
+func (h *house) run(g *holding) ledger.Run {
 	h.t.Helper()
-	for _, st := range h.steps(run) {
+	r, _, err := h.watch.Look(h.t.Context(), g.run)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return r
+}
+
+// next is the step that a secret's run is in, or that it will begin; the zero Step after
+// the last one.
+func (h *house) next(g *holding) ledger.Step {
+	h.t.Helper()
+	for _, st := range h.steps(g.run) {
 		if st.State == ledger.StepPending || st.State == ledger.StepRunning {
 			return st
 		}
@@ -132,14 +190,4 @@ func (h *house) steps(run string) []ledger.Step {
 		h.t.Fatal(err)
 	}
 	return steps
-}
-
-// command lets rekey's own program say what it knows.
-func (h *house) commands() {
-	for _, line := range []string{"runs --json", "ledger export", "ledger verify"} {
-		h.command(h.said, strings.Fields(line)...)
-	}
-	for _, r := range h.runs(h.watch) {
-		h.command(h.said, "runs", r.ID)
-	}
 }

@@ -5,7 +5,9 @@ import (
 	"sync"
 	"time"
 
+	"rekey/audit/ledger"
 	"rekey/commands/estatetest"
+	"rekey/commands/journal"
 	"rekey/commands/secret"
 )
 
@@ -24,8 +26,12 @@ func signs(role string) bool   { return role == onlySigns || role == signsToo }
 type holding struct {
 	variable string
 	store    kindOfStore
-	live     secret.Value   // what the services hold, as far as the test knows
+	live     secret.Value   // what the services hold when no run is under way
 	seen     []secret.Value // every value it ever had, the oldest first
+
+	run     string         // the newest one's id
+	moment  journal.Moment // when the steps of its runs are killed
+	awaited string         // the step in which a rekey is to stand still
 
 	// scheme is how the services sign; "" where they hold nothing against each other.
 	scheme string
@@ -56,9 +62,9 @@ func (h *house) learns(g *holding) {
 
 // startTraffic lets the services sign for each other without a pause. Whoever is refused
 // fails the test, when the answered function ends the traffic.
-func (h *house) startTraffic(g *holding) (stop func()) {
-	if g.scheme == "" {
-		return func() {}
+func (h *house) startTraffic() (stop func()) {
+	if h.holdings[0].scheme == "" {
+		return func() {} // mustServeAt looks, where nobody can be refused by another service
 	}
 	done := make(chan struct{})
 	sent := 0
@@ -69,9 +75,9 @@ func (h *house) startTraffic(g *holding) (stop func()) {
 			select {
 			case <-done:
 				return
-			case <-time.After(20 * time.Millisecond):
+			case <-time.After(10 * time.Millisecond):
 			}
-			if err := h.sign(g); err != nil {
+			if err := h.sign(h.holdings[sent%len(h.holdings)]); err != nil {
 				refused = append(refused, err)
 			}
 		}
@@ -81,10 +87,10 @@ func (h *house) startTraffic(g *holding) (stop func()) {
 		close(done)
 		wg.Wait()
 		if len(refused) > 0 {
-			h.t.Errorf("%s: %d of %d honest requests were refused: %v", g.variable, len(refused), sent, refused[0])
+			h.t.Errorf("%d of %d honest requests were refused: %v", len(refused), sent, refused[0])
 		}
-		if sent < 20 {
-			h.t.Errorf("%s: only %d honest requests were made: nothing is proven", g.variable, sent)
+		if sent < 60 {
+			h.t.Errorf("only %d honest requests were made: nothing is proven", sent)
 		}
 	}
 }
@@ -109,7 +115,7 @@ func (h *house) mustServeAt(g *holding, point string) {
 	if g.scheme != "" {
 		for range 2 * h.Estate.Workers(estatetest.API) {
 			if err := h.sign(g); err != nil {
-				h.t.Errorf("%s: an honest request is refused: %v", point, err)
+				h.t.Errorf("%s, %s: an honest request is refused: %v", g.variable, point, err)
 			}
 		}
 		return
@@ -121,24 +127,34 @@ func (h *house) mustServeAt(g *holding, point string) {
 		for range 2 * h.Estate.Workers(service) {
 			proof, err := h.Estate.Ask(ctx, service, g.variable)
 			if err != nil {
-				h.t.Fatalf("%s: %v", point, err)
+				h.t.Fatalf("%s, %s: %v", g.variable, point, err)
 			}
 			on := slices.IndexFunc(g.seen, proof.Of)
 			if on < 0 {
-				h.t.Errorf("%s: %s runs on a value that nobody knows", point, proof.Worker)
+				h.t.Errorf("%s, %s: %s runs on a value that nobody knows", g.variable, point, proof.Worker)
 				continue
 			}
 			if _, asked := works[on]; !asked {
 				works[on] = g.works(g.seen[on])
 			}
 			if !works[on] {
-				h.t.Errorf("%s: %s runs on value %d, which does not work", point, proof.Worker, on+1)
+				h.t.Errorf("%s, %s: %s runs on value %d, which does not work", g.variable, point, proof.Worker, on+1)
 			}
 		}
 	}
 	if n := g.valid(); n < 1 || n > 2 {
-		h.t.Errorf("%s: %d values work", point, n)
+		h.t.Errorf("%s, %s: %d values work", g.variable, point, n)
 	}
+}
+
+// mustHaveEnded checks the end of a run in the security log and in Slack.
+func (h *house) mustHaveEnded(g *holding, want ledger.RunState) ledger.Run {
+	h.t.Helper()
+	run := h.run(g)
+	mustEnd(h.t, run, want)
+	h.mustHaveDoneEachStepOnce(h.watch, g.variable, g.run)
+	h.mustBeToldOnce(run)
+	return run
 }
 
 // mustHold checks that every worker of both services holds the live value, and nothing
@@ -150,11 +166,11 @@ func (h *house) mustHold(g *holding, point string) {
 	for _, service := range both {
 		now, previous := g.store.get(h, service, g.variable)
 		if !now.Equal(g.live) || !previous.IsZero() {
-			h.t.Errorf("%s: the store of %s does not hold the one value it should (a previous one: %v)", point, service, !previous.IsZero())
+			h.t.Errorf("%s, %s: the store of %s does not hold the one value it should (a previous one: %v)", g.variable, point, service, !previous.IsZero())
 		}
 		// A worker that was told to reload does so in a moment.
 		workers := map[string]bool{}
-		h.within(point+": every worker of "+service+" holds the value", func() bool {
+		h.within(g.variable+", "+point+": every worker of "+service+" holds the value", func() bool {
 			for range h.Estate.Workers(service) {
 				if proof, err := h.Estate.Ask(ctx, service, g.variable); err == nil && proof.Of(g.live) {
 					workers[proof.Worker] = true
@@ -164,17 +180,18 @@ func (h *house) mustHold(g *holding, point string) {
 		})
 	}
 	if g.works != nil && !g.works(g.live) {
-		h.t.Errorf("%s: the live value does not work", point)
+		h.t.Errorf("%s, %s: the live value does not work", g.variable, point)
 	}
 	if g.valid != nil && g.valid() != 1 {
-		h.t.Errorf("%s: %d values work", point, g.valid())
+		h.t.Errorf("%s, %s: %d values work", g.variable, point, g.valid())
 	}
 }
 
 // mustHaveChanged checks the end of a rotation: one new value, the old one dead, and
 // nothing left behind.
-func (h *house) mustHaveChanged(g *holding, old secret.Value) {
+func (h *house) mustHaveChanged(g *holding) {
 	h.t.Helper()
+	old := g.live
 	g.live, _ = g.store.get(h, estatetest.API, g.variable)
 	if g.live.Equal(old) {
 		h.t.Errorf("%s: the value did not change", g.variable)

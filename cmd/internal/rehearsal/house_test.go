@@ -14,24 +14,26 @@ import (
 	"rekey/commands/secret"
 )
 
-// house is a world in which one procedure rotates one secret in each kind of store.
+// house is a world in which one procedure rotates one secret in each kind of store, all
+// of them at once.
 type house struct {
 	*stage
 	databaseURL string
 	watch       *app.App
 	procedure   procedure
 	places      *places
-	held        map[string]*holding // by store
+	holdings    []*holding
 	canary      *canary
 	said        *logs  // by rekey's command line
 	expire      func() // lets the lease of a dead rekey pass
+	deaths      int
 }
 
 func newHouse(t *testing.T, databaseURL string, p procedure) *house {
 	t.Helper()
 	s := world(t, rehearsal.Config{DatabaseURL: databaseURL})
 	h := &house{
-		stage: s, databaseURL: databaseURL, procedure: p, places: openPlaces(t), held: map[string]*holding{}, said: &logs{},
+		stage: s, databaseURL: databaseURL, procedure: p, places: openPlaces(t), said: &logs{},
 		canary: newCanary(t, s.Estate.Dir()), expire: func() {}, // on SQLite nobody else can be alive
 	}
 	h.canary.addTokens(s)
@@ -42,7 +44,7 @@ func newHouse(t *testing.T, databaseURL string, p procedure) *house {
 		g := p.furnish(t, s, name)
 		g.variable, g.store = name, st
 		h.learn(g, g.live)
-		h.held[st.name] = g
+		h.holdings = append(h.holdings, g)
 	}
 	h.furnish()
 	h.watch = s.watcher()
@@ -64,9 +66,8 @@ var both = []string{estatetest.API, estatetest.Web}
 func (h *house) furnish() {
 	h.t.Helper()
 	for _, service := range both {
-		for _, st := range stores {
-			g := h.held[st.name]
-			st.put(h, service, g.variable, g.live)
+		for _, g := range h.holdings {
+			g.store.put(h, service, g.variable, g.live)
 		}
 		if err := h.Estate.SetSources(service, h.places.sources(service)...); err != nil {
 			h.t.Fatal(err)
@@ -85,16 +86,16 @@ func (h *house) furnish() {
 		h.t.Fatal("rekey.yaml has no logs")
 	}
 	var consumers, secrets strings.Builder
-	for _, st := range stores {
-		consumers.WriteString(st.consumers(h))
-		secrets.WriteString(h.yaml(h.held[st.name]))
+	for _, g := range h.holdings {
+		consumers.WriteString(g.store.consumers(h))
+		secrets.WriteString(h.yaml(g))
 	}
 	whole := head + consumers.String() + "    logs:\n" + logs + secrets.String() + h.places.yaml()
 	if err := os.WriteFile(h.CataloguePath(), []byte(whole), 0o600); err != nil {
 		h.t.Fatal(err)
 	}
-	for _, st := range stores {
-		h.mustHold(h.held[st.name], "in the beginning")
+	for _, g := range h.holdings {
+		h.mustHold(g, "in the beginning")
 	}
 }
 
@@ -156,7 +157,12 @@ func (h *house) close() {
 	h.mustVerify(h.watch)
 	h.Slack.ExpectNoErrors(h.t)
 	h.mustHaveLeftNothing("in the end")
-	h.commands()
+	for _, line := range []string{"runs --json", "ledger export", "ledger verify"} {
+		h.command(h.said, strings.Fields(line)...)
+	}
+	for _, g := range h.holdings {
+		h.command(h.said, "runs", g.run)
+	}
 	h.canary.collect()
 	sinks := h.sinks(h.databaseURL, h.said)
 	for _, k := range sinks {
@@ -164,7 +170,7 @@ func (h *house) close() {
 			h.t.Errorf("%s: it holds %s", k.name, strings.Join(found, "; "))
 		}
 	}
-	h.canary.add("a run", h.runs(h.watch)[0].ID, "")
+	h.canary.add("a run", h.holdings[0].run, "")
 	h.canary.add("a secret's name", h.procedure.variable, "")
 	h.canary.add("a line of every log", "rekey is on duty", "")
 	for _, k := range sinks {

@@ -31,13 +31,13 @@ func TestARekeyThatDiesIsReplacedInSeconds(t *testing.T) {
 			s.reaches(first, point, nil)
 			replica := first
 			if databaseURL != "" {
-				replica = s.spawn("")
+				replica = s.spawn()
 				s.Slack.ExpectConnected(t, 2)
 			}
 			first.kill()
 			killed := time.Now()
 			if databaseURL == "" {
-				replica = s.spawn("")
+				replica = s.spawn()
 			}
 			run := s.ends(w)
 			mustEnd(t, run, ledger.Succeeded)

@@ -85,8 +85,10 @@ const (
 	childVariable  = "REHEARSAL_CHILD"
 	awsKeyVariable = "AWS_SECRET_ACCESS_KEY"
 	// holdVariable says where to stand still: "publish/set/api acted" for ever,
-	// "pause at …" until it is continued (SIGCONT), "end at …" until it is told to end.
-	holdVariable = "REHEARSAL_HOLD"
+	// "pause at …" until it is continued (SIGCONT), "end at …" until it is told to end;
+	// "NAME: …" in a run of that secret alone. There may be several.
+	holdVariable  = "REHEARSAL_HOLD"
+	holdSeparator = "; "
 )
 
 // child is a whole rekey in a process of its own. It says when it is on duty, and it
@@ -99,7 +101,7 @@ func child() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 3
 	}
-	cfg.Observer = holdAt(ctx, os.Getenv(holdVariable))
+	cfg.Observer = holds(ctx, os.Getenv(holdVariable))
 	a, err := app.Open(ctx, cfg, true)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -113,13 +115,29 @@ func child() int {
 	return 0
 }
 
-// holdAt stands still once, where and how hold says.
+// holds stands still once at each of the points, where and how they say.
+func holds(ctx context.Context, points string) journal.Observer {
+	var all []func(ledger.Run, ledger.Step, journal.Moment)
+	for point := range strings.SplitSeq(points, holdSeparator) {
+		all = append(all, holdAt(ctx, point))
+	}
+	return func(r ledger.Run, s ledger.Step, m journal.Moment) {
+		for _, hold := range all {
+			hold(r, s, m)
+		}
+	}
+}
+
 func holdAt(ctx context.Context, hold string) journal.Observer {
-	point, pause := strings.CutPrefix(hold, "pause at ")
+	name, point, of := strings.Cut(hold, ": ")
+	if !of {
+		name, point = "", hold
+	}
+	point, pause := strings.CutPrefix(point, "pause at ")
 	point, end := strings.CutPrefix(point, "end at ")
 	var once sync.Once
-	return func(_ ledger.Run, s ledger.Step, m journal.Moment) {
-		if point != s.Key+" "+string(m) {
+	return func(r ledger.Run, s ledger.Step, m journal.Moment) {
+		if point != s.Key+" "+string(m) || of && name != r.Secret {
 			return
 		}
 		once.Do(func() {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"time"
 
@@ -15,17 +16,16 @@ import (
 // process is a whole rekey of its own.
 type process struct {
 	cmd  *exec.Cmd
-	held chan struct{} // closed when it stands still where it was told to
+	held chan struct{} // closed when it stands still wherever it was told to
 	gone chan struct{} // closed when it has ended
 	err  *logs
 }
 
-// spawn starts a rekey that stands still at a moment ("publish/set/api acted"), or
-// nowhere when hold is "".
-func (s *stage) spawn(hold string) *process {
+// spawn starts a rekey that stands still where it is told to, see holdVariable.
+func (s *stage) spawn(points ...string) *process {
 	s.t.Helper()
 	p := &process{cmd: exec.Command(os.Getenv(estatetest.ExecutableVariable)), held: make(chan struct{}), gone: make(chan struct{}), err: &logs{}}
-	p.cmd.Env = append(s.Environ(), childVariable+"=1", holdVariable+"="+hold)
+	p.cmd.Env = append(s.Environ(), childVariable+"=1", holdVariable+"="+strings.Join(points, holdSeparator))
 	p.cmd.Stderr = p.err
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := p.cmd.StdoutPipe()
@@ -37,9 +37,12 @@ func (s *stage) spawn(hold string) *process {
 	}
 	go func() {
 		defer close(p.gone)
+		left := len(points)
 		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if lines.Text() == "held "+hold {
-				close(p.held)
+			if strings.HasPrefix(lines.Text(), "held ") {
+				if left--; left == 0 {
+					close(p.held)
+				}
 			}
 		}
 		_ = p.cmd.Wait() // it was killed
@@ -47,7 +50,7 @@ func (s *stage) spawn(hold string) *process {
 	s.t.Cleanup(func() {
 		p.kill()
 		if s.t.Failed() {
-			s.t.Logf("log of a rekey (held at %q):\n%s", hold, p.err)
+			s.t.Logf("log of a rekey (held at %q):\n%s", points, p.err)
 		}
 	})
 	return p
