@@ -22,9 +22,9 @@ func TestARekeyThatDiesIsReplacedInSeconds(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, databaseURL string) {
 		s := world(t, rehearsal.Config{DatabaseURL: databaseURL})
-		traffic := s.Estate.StartTraffic(t.Context(), estatetest.TrafficConfig{Honest: 20})
+		traffic := s.Estate.StartTraffic(t.Context(), estatetest.TrafficConfig{Honest: 40})
 		w := s.watcher()
-		for _, point := range []string{"create acted", "publish/set/api intended", "switch/set/web acted", "retire/test/api settled"} {
+		for _, point := range []string{"publish/set/api intended", "switch/set/web acted"} {
 			first := s.spawn(point)
 			s.Slack.ExpectConnected(t, 1)
 			s.asks("/rotate REVALIDATE_SECRET compromised killed at " + strings.ReplaceAll(point, "/", " "))
