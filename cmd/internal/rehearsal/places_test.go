@@ -193,7 +193,7 @@ func getAWS(h *house, service, variable string) (now, previous secret.Value) {
 func leftInAWS(h *house, dead secret.Value) string {
 	for _, service := range both {
 		for label := range h.places.aws.Stages(location(service)) {
-			if strings.HasPrefix(label, "rekey-") {
+			if label == "AWSPENDING" || strings.HasPrefix(label, "rekey-") {
 				return "AWS has the label " + label + " still"
 			}
 			if strings.Contains(h.places.aws.Text(location(service), label), dead.Reveal()) {
