@@ -121,7 +121,11 @@ func (h *house) returnUnderFire() {
 	for _, g := range h.holdings {
 		h.within("the overlap of "+g.variable+" begins", func() bool {
 			h.help()
-			return h.run(g).State == ledger.Waiting && h.next(g).Key == "overlap"
+			run := h.run(g)
+			if run.State.Final() {
+				h.t.Fatalf("%s has ended %s: %s", g.variable, run.State, run.Problem)
+			}
+			return run.State == ledger.Waiting && h.next(g).Key == "overlap"
 		})
 	}
 	h.dies(p, "in the overlap")
