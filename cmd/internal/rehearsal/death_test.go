@@ -96,11 +96,14 @@ func (h *house) awaits(p *process) {
 		point = append(point, g.variable+" in "+g.awaited+" "+string(g.moment))
 	}
 	var ended time.Time
+	began := time.Now()
 	h.reaches(p, strings.Join(point, ", "), func() {
 		h.help()
 		for _, g := range h.holdings {
 			r := h.run(g)
 			switch {
+			case time.Since(began) > patience-time.Second:
+				h.t.Errorf("%s is %s in %q: %s", g.variable, r.State, h.next(g).Key, r.Problem)
 			case !r.State.Final():
 			case ended.IsZero(): // it may stand still right after its end
 				ended = time.Now()
