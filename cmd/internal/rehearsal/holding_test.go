@@ -75,7 +75,7 @@ func (h *house) startTraffic() (stop func()) {
 			select {
 			case <-done:
 				return
-			case <-time.After(10 * time.Millisecond):
+			case <-time.After(25 * time.Millisecond):
 			}
 			if err := h.sign(h.holdings[sent%len(h.holdings)]); err != nil {
 				refused = append(refused, err)
@@ -113,7 +113,7 @@ func (h *house) sign(g *holding) error {
 func (h *house) mustServeAt(g *holding, point string) {
 	h.t.Helper()
 	if g.scheme != "" {
-		for range 2 * h.Estate.Workers(estatetest.API) {
+		for range h.Estate.Workers(estatetest.API) { // the traffic goes on all the time
 			if err := h.sign(g); err != nil {
 				h.t.Errorf("%s, %s: an honest request is refused: %v", g.variable, point, err)
 			}

@@ -68,8 +68,8 @@ func (p *process) end() {
 	<-p.gone
 }
 
-// reaches waits until a rekey stands still where it was told to, and does something
-// again and again meanwhile; nil for nothing.
+// reaches waits until a rekey stands still where it was told to, and does something ten
+// times a second meanwhile; nil for nothing.
 func (s *stage) reaches(p *process, point string, meanwhile func()) {
 	s.t.Helper()
 	for deadline := time.Now().Add(patience); ; {
@@ -78,7 +78,7 @@ func (s *stage) reaches(p *process, point string, meanwhile func()) {
 			return
 		case <-p.gone:
 			s.t.Fatalf("%s: rekey has ended before it", point)
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(100 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
 			s.t.Fatalf("%s: never reached", point)
