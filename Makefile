@@ -56,6 +56,11 @@ leather: ## every procedure, routine and compromised, on real Django under traff
 	@.ci/need $(NEEDS)
 	REKEY_LEATHER=all go test -count 1 -timeout 30m -v -run TestEveryProcedureUnderTraffic ./cmd/internal/leathertest
 
+.PHONY: kill
+kill: ## kill rekey in every step of every procedure, over every store, on both databases
+	@.ci/need postgresql
+	TMPDIR=$(SCRATCH) REKEY_KILL=all go test -count 1 -timeout 60m -v -run KilledInEveryStep ./cmd/internal/rehearsal
+
 .PHONY: guide
 guide: ## run the tests behind docs/guide-coverage.md and print how each row went
 	@.ci/need $(NEEDS)

@@ -93,11 +93,13 @@ func (from Source) read() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	header := "X-Vault-Token"
-	if from.Kind == AWSAgent {
-		header = "X-Aws-Parameters-Secrets-Token"
+	switch from.Kind {
+	case AWSAgent:
+		req.Header.Set("X-Aws-Parameters-Secrets-Token", from.Token)
+	case VaultKV:
+		req.Header.Set("X-Vault-Token", from.Token)
+		req.Header.Set("X-Vault-Request", "true")
 	}
-	req.Header.Set(header, from.Token)
 	res, err := sourceClient.Do(req)
 	if err != nil {
 		return nil, err

@@ -191,7 +191,7 @@ func TestABatchSurvivesBeingKilled(t *testing.T) {
 			t.Fatal("the second moment was never reached")
 		}
 		second.kill()
-		third := s.spawn("")
+		third := s.spawn()
 		whole, members := s.batch(w)
 		_ = third.cmd.Process.Signal(syscall.SIGTERM)
 		<-third.gone

@@ -2,6 +2,7 @@ package rehearsal_test
 
 import (
 	"context"
+	"crypto/rand"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -30,6 +31,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(childVariable) != "" {
 		os.Exit(child())
 	}
+	if code, is := props(); is {
+		os.Exit(code)
+	}
 	abreast(6)
 	os.Exit(run(m))
 }
@@ -46,8 +50,18 @@ func run(m *testing.M) int {
 	if err != nil {
 		panic(err)
 	}
-	if err := os.Setenv(estatetest.ExecutableVariable, exe); err != nil {
+	// A server of our own, whose pg_hba.conf can be written.
+	if err := os.Unsetenv("REKEY_TEST_POSTGRES"); err != nil {
 		panic(err)
+	}
+	for name, text := range map[string]string{
+		estatetest.ExecutableVariable: exe,
+		// Where the SDK of AWS looks for them first.
+		"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE00000000", awsKeyVariable: "rehearsal/" + rand.Text(),
+	} {
+		if err := os.Setenv(name, text); err != nil {
+			panic(err)
+		}
 	}
 	return m.Run()
 }
@@ -68,10 +82,13 @@ func abreast(n int) {
 }
 
 const (
-	childVariable = "REHEARSAL_CHILD"
+	childVariable  = "REHEARSAL_CHILD"
+	awsKeyVariable = "AWS_SECRET_ACCESS_KEY"
 	// holdVariable says where to stand still: "publish/set/api acted" for ever,
-	// "pause at …" until it is continued (SIGCONT), "end at …" until it is told to end.
-	holdVariable = "REHEARSAL_HOLD"
+	// "pause at …" until it is continued (SIGCONT), "end at …" until it is told to end;
+	// "NAME: …" in a run of that secret alone. There may be several.
+	holdVariable  = "REHEARSAL_HOLD"
+	holdSeparator = "; "
 )
 
 // child is a whole rekey in a process of its own. It says when it is on duty, and it
@@ -84,7 +101,7 @@ func child() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 3
 	}
-	cfg.Observer = holdAt(ctx, os.Getenv(holdVariable))
+	cfg.Observer = holds(ctx, os.Getenv(holdVariable))
 	a, err := app.Open(ctx, cfg, true)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -98,13 +115,29 @@ func child() int {
 	return 0
 }
 
-// holdAt stands still once, where and how hold says.
+// holds stands still once at each of the points, where and how they say.
+func holds(ctx context.Context, points string) journal.Observer {
+	var all []func(ledger.Run, ledger.Step, journal.Moment)
+	for point := range strings.SplitSeq(points, holdSeparator) {
+		all = append(all, holdAt(ctx, point))
+	}
+	return func(r ledger.Run, s ledger.Step, m journal.Moment) {
+		for _, hold := range all {
+			hold(r, s, m)
+		}
+	}
+}
+
 func holdAt(ctx context.Context, hold string) journal.Observer {
-	point, pause := strings.CutPrefix(hold, "pause at ")
+	name, point, of := strings.Cut(hold, ": ")
+	if !of {
+		name, point = "", hold
+	}
+	point, pause := strings.CutPrefix(point, "pause at ")
 	point, end := strings.CutPrefix(point, "end at ")
 	var once sync.Once
-	return func(_ ledger.Run, s ledger.Step, m journal.Moment) {
-		if point != s.Key+" "+string(m) {
+	return func(r ledger.Run, s ledger.Step, m journal.Moment) {
+		if point != s.Key+" "+string(m) || of && name != r.Secret {
 			return
 		}
 		once.Do(func() {

@@ -110,7 +110,7 @@ func TestAPausedRekeyDoesNotBringTheOldValueBack(t *testing.T) {
 func (s *stage) takenOver(w *app.App, first *process) {
 	t := s.t
 	t.Helper()
-	second := s.spawn("")
+	second := s.spawn()
 	run := s.ends(w)
 	mustEnd(t, run, ledger.Succeeded)
 	if run.Fence < 2 {
@@ -195,7 +195,7 @@ func (s *stage) picture(w *app.App, run ledger.Run) picture {
 			}
 		}
 	}
-	p.Incident, _ = s.PagerDuty.Incident("rekey-" + run.Incident)
+	p.Incident, _ = s.PagerDuty.Incident("rekey/" + run.Incident)
 	return p
 }
 

@@ -166,7 +166,7 @@ func TestARekeyThatIsToldToEndHandsItsRunOver(t *testing.T) {
 			case <-time.After(patience):
 				t.Fatal("the moment to end at was never reached")
 			}
-			s.spawn("")
+			s.spawn()
 			s.Slack.ExpectConnected(t, 2)
 			first.signal(t, syscall.SIGTERM)
 			<-first.gone

@@ -21,7 +21,9 @@
 // owner's (run, fence number, and the version it was made from), asks its Fence, and
 // moves AWSCURRENT. While AWSPENDING is elsewhere than AWSCURRENT, AWS starts no
 // rotation of its own; and where AWS's own rotation holds AWSPENDING, a write is a
-// conflict, because that rotation would end by putting its older text over ours.
+// conflict, because that rotation would end by putting its older text over ours. After
+// the move both labels are taken off again: AWSPENDING would stay behind with the next
+// change of the secret, whoever makes it, and look like a rotation of AWS's under way.
 //
 // # Fencing
 //

@@ -52,6 +52,46 @@ func TestAWSOwnRotationIsNotDisturbed(t *testing.T) {
 	}
 }
 
+// What rekey has written is never taken for a rotation of AWS's, whatever becomes of the
+// secret afterwards; nor is what AWS's own rotation left on the current version at its end.
+func TestWhatIsOverIsNotTakenForAWSOwnRotation(t *testing.T) {
+	t.Parallel()
+	for what, happens := range map[string]func(srv *awstest.Server, s *aws.Store) error{
+		"the old value is forgotten": func(_ *awstest.Server, s *aws.Store) error { return s.Forget(t.Context(), ref, oldValue) },
+		"somebody edits the secret": func(srv *awstest.Server, _ *aws.Store) error {
+			srv.Edit(name, before)
+			return nil
+		},
+		"AWS rotates it, and its page is turned": func(srv *awstest.Server, s *aws.Store) error {
+			if _, err := write(t.Context(), s, store.State{Current: oldValue}, 1); err != nil {
+				return err
+			}
+			srv.Rotate(name, strings.Repeat("f", 36))
+			srv.Move(name, "AWSPENDING", srv.Stages(name)["AWSCURRENT"]) // as at its end
+			return s.Forget(t.Context(), ref, newValue)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			srv := server(t)
+			srv.Create(name, before)
+			s := open(t, srv)
+			if _, err := write(t.Context(), s, store.State{Current: newValue}, 1); err != nil {
+				t.Fatal(err)
+			}
+			if err := happens(srv, s); err != nil {
+				t.Fatal(err)
+			}
+			if version := srv.Stages(name)["AWSPENDING"]; version != "" {
+				t.Error("AWSPENDING is left: AWS begins no rotation while it is elsewhere than AWSCURRENT")
+			}
+			if changed, err := write(t.Context(), s, store.State{Current: secret.NewValue("canary-next-77a1d0")}, 2); err != nil || !changed {
+				t.Errorf("the next rotation: changed=%v, %v", changed, err)
+			}
+		})
+	}
+}
+
 // A secret whose whole text is the value.
 func TestAWholeText(t *testing.T) {
 	t.Parallel()

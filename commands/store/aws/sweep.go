@@ -59,6 +59,9 @@ func (s *Store) outdate(ctx context.Context, ref store.Ref, version string) erro
 	if err := s.put(ctx, ref, page, text, pageLabel); err != nil {
 		return err
 	}
+	if err := s.release(ctx, ref, version); err != nil {
+		return err
+	}
 	if err := s.move(ctx, ref, current, page, version); err != nil {
 		at, lookErr := s.stages(ctx, ref)
 		if lookErr != nil || at[current] == version {

@@ -92,18 +92,21 @@ func (s *Store) abandon(ctx context.Context, ref store.Ref, mine, version string
 	_ = s.remove(after, ref, mine, version)
 }
 
-// unlabel takes the owner's label off a version that is current, or was.
+// unlabel takes the labels of a write off a version that is current, or was.
 func (s *Store) unlabel(ctx context.Context, ref store.Ref, mine, version string) {
 	after, cancel := afterwards(ctx)
 	defer cancel()
-	_ = s.remove(after, ref, mine, version) // Discard removes it otherwise
+	if s.release(after, ref, version) == nil { // Discard removes both otherwise
+		_ = s.remove(after, ref, mine, version)
+	}
 }
 
-// release takes AWSPENDING off a version, where it is on it: AWS starts no rotation
-// while it is on another than the current one.
+// release takes AWSPENDING off a version, where it is on it. AWS starts no rotation while
+// it is on another than the current one, and it would be, left on the current one, as
+// soon as anybody changes the secret.
 func (s *Store) release(ctx context.Context, ref store.Ref, version string) error {
 	at, err := s.stages(ctx, ref)
-	if err != nil || at[pending] != version || at[current] == version {
+	if err != nil || at[pending] != version {
 		return err
 	}
 	return s.remove(ctx, ref, pending, version)
