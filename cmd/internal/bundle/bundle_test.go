@@ -128,8 +128,8 @@ func TestLinesAreQuotedAndMasked(t *testing.T) {
 	for d := json.NewDecoder(strings.NewReader(files["lines/01-access.log.jsonl"])); ; {
 		var l struct {
 			Place string
-			Text   string
-			Bytes  []byte
+			Text  string
+			Bytes []byte
 		}
 		if err := d.Decode(&l); errors.Is(err, io.EOF) {
 			break
