@@ -151,7 +151,7 @@ func FuzzSet(f *testing.F) {
 	f.Add([]byte("\x00\x00\nInvalid signature\n\n"), uint8(2), uint16(1), uint16(3), uint16(9), uint8(3))
 	root := f.TempDir()
 	f.Fuzz(func(t *testing.T, data []byte, which uint8, block, first, second uint16, packings uint8) {
-		dir, err := os.MkdirTemp(root, "set")
+		dir, err := os.MkdirTemp(root, "set") //nolint:usetesting // a folder of the test's own for each input would stay until all have run
 		if err != nil {
 			t.Fatal(err)
 		}

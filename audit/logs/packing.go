@@ -138,7 +138,8 @@ func (d *decoders) take(r io.Reader) (*zstd.Decoder, error) {
 	if last := len(d.free) - 1; last >= 0 {
 		z := d.free[last]
 		d.free = d.free[:last]
-		return z, z.Reset(r)
+		err := z.Reset(r)
+		return z, err
 	}
 	return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"rekey/audit"
 )
@@ -46,7 +47,8 @@ func FindingsCSV(r audit.Report) []byte {
 // also begin formulas for some, are gone with the other control characters.
 func cell(s string) string {
 	s = clean(s)
-	if s != "" && strings.ContainsRune("=+-@＝＋－＠", []rune(s)[0]) {
+	first, _ := utf8.DecodeRuneInString(s)
+	if s != "" && strings.ContainsRune("=+-@＝＋－＠", first) {
 		return "'" + s
 	}
 	return s

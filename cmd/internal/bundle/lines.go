@@ -60,7 +60,9 @@ func (l *Lines) Add(in inspect.Line) {
 		l.text[in.Source] = b
 		l.sources = append(l.sources, in.Source)
 	}
-	_ = encoder(b).Encode(out) // texts and numbers into a buffer
+	if err := encoder(b).Encode(out); err != nil { // no year of five digits can be written
+		l.lost++
+	}
 }
 
 // encoder writes JSON that is not escaped for a web page.

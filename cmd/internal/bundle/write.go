@@ -62,11 +62,15 @@ func Write(w io.Writer, c Contents) (Manifest, error) {
 	if err != nil {
 		return m, err
 	}
+	log, err := entries(c.Entries)
+	if err != nil {
+		return m, err
+	}
 	p.text(reportJSON, "the report for machines", append(whole, '\n'))
 	p.text(reportText, "the report to read", []byte(render.ReportMarkdown(r)))
 	p.text(findings, "the newest 100 findings of each kind as a table", render.FindingsCSV(r))
 	p.file(picture, "the timeline: who was let in and who was refused", drawn)
-	p.text(extract, "the entries of the security log about this secret in the window, as `rekey ledger export` writes them", entries(c.Entries))
+	p.text(extract, "the entries of the security log about this secret in the window, as `rekey ledger export` writes them", log)
 	for i, source := range c.Lines.sources {
 		p.text(fileName(i, source), "the lines of "+source+" behind the report, one JSON object each; text is the line as found, known values replaced by [redacted]", c.Lines.text[source].Bytes())
 	}
@@ -100,13 +104,15 @@ func steady(r audit.Report) audit.Report {
 	return r
 }
 
-func entries(es []ledger.Entry) []byte {
+func entries(es []ledger.Entry) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b) // as `rekey ledger export` encodes, so that lines can be compared
 	for _, entry := range es {
-		_ = e.Encode(entry) // texts and numbers into a buffer
+		if err := e.Encode(entry); err != nil {
+			return nil, fmt.Errorf("encoding entry %d of the security log: %w", entry.Seq, err)
+		}
 	}
-	return b.Bytes()
+	return b.Bytes(), nil
 }
 
 // packer adds files; after an error it does nothing.
