@@ -18,7 +18,7 @@ WAITING := $(addprefix rekey/,audit/ledger/postgres commands/intake commands/job
 # The race detector watches our code. SQLite, which is C translated to one huge package
 # without goroutines of its own, takes half of the processor time when watched, too.
 RACE    := -race -gcflags=modernc.org/sqlite/lib=-race=false
-NEEDS   := postgresql python3 django gunicorn celery redis-server nodejs procps journal
+NEEDS   := postgresql python3 django gunicorn celery redis-server nodejs procps bzip2 journal
 # Tests write databases by the dozen. Where there is a memory file system with room
 # they write there: what they prove is about killed processes, not about disks.
 SCRATCH := $(shell .ci/scratch)
@@ -48,6 +48,7 @@ test: ## run every test (installs PostgreSQL on Debian when run as root)
 race: ## run every test under the race detector
 	@.ci/need cc $(NEEDS)
 	TMPDIR=$(SCRATCH) CGO_ENABLED=1 $(TEST) $(RACE) $(filter-out $(HEAVY) $(WAITING),$(shell go list ./...))
+	TMPDIR=$(SCRATCH) $(TEST) -run TestResidentMemory ./audit/logs
 	TMPDIR=$(SCRATCH) CGO_ENABLED=1 $(TEST) -p 1 -parallel 8 $(RACE) $(WAITING)
 	TMPDIR=$(SCRATCH) CGO_ENABLED=1 $(TEST) -p 1 $(RACE) $(HEAVY)
 

@@ -31,6 +31,8 @@ const (
 	// Used is an accepted (2xx) request to an endpoint the secret guards, from an
 	// address that is not a known caller.
 	Used Kind = "used"
+	// Exposed is a line that holds a value of the secret, or a part of one.
+	Exposed Kind = "exposed"
 )
 
 // Finding is one line of evidence, already parsed. Agent, Path and Text are the

@@ -55,6 +55,8 @@ func (f *finder) set(data []byte, end int, origin int64) {
 func (f *finder) find(out *found) {
 	out.bytes += int64(f.end)
 	switch {
+	case f.query.Trace != nil:
+		f.trace(out)
 	case f.dialect.format == Access:
 		f.walk(out)
 	case f.dialect.needles == nil:

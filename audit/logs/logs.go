@@ -76,9 +76,20 @@ type Query struct {
 	// Workers is how many blocks of this source are searched at once; 0 means one for
 	// each core.
 	Workers int
+	// Trace, when set, makes a reading look for something else than evidence: it answers
+	// where a text holds what must not stand in a log, and the lines it finds are recorded as
+	// audit.Exposed, of every format, whatever else is in them. Several workers call it at
+	// once.
+	Trace func(text []byte) []Hit
 	// Readers bounds how many are at once together with other readings; nil means that
 	// nothing but Workers does.
 	Readers *Readers
+}
+
+// Hit is a place of a text that a Query's Trace has found.
+type Hit struct {
+	From, To int  // bytes of the text
+	Whole    bool // false: only a part of what was looked for
 }
 
 // Endpoint is a guarded path; Method "" means any but OPTIONS, which browsers send
@@ -118,6 +129,8 @@ type Record struct {
 	Status  int
 	// Guarded is the index in Query.Endpoints that Path belongs to, or -1.
 	Guarded int
+	// Whole is Hit.Whole, of a line that Query.Trace has found.
+	Whole bool
 	// Offset is the byte at which the line begins. Sources without bytes number their
 	// records: within a source it is unique and ascends in the order of reading.
 	Offset int64

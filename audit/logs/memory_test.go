@@ -1,7 +1,9 @@
+// The race detector multiplies memory, so this is not for it.
+//go:build linux && !race
+
 package logs
 
 import (
-	"bytes"
 	stdgzip "compress/gzip"
 	"fmt"
 	"io"
@@ -28,12 +30,6 @@ func TestResidentMemory(t *testing.T) {
 	if path := os.Getenv(inChild); path != "" {
 		readInChild(t, path)
 		return
-	}
-	if _, err := os.Stat("/proc/self/status"); err != nil {
-		t.Skip("there is no /proc")
-	}
-	if raceDetector {
-		t.Skip("the race detector multiplies memory")
 	}
 	for _, test := range []struct {
 		name  string
@@ -95,31 +91,6 @@ func TestResidentMemory(t *testing.T) {
 	}
 }
 
-// traffic writes an access log from an hour of midnight on, a thousand requests a
-// second, one in a hundred refused: more than most logs hold.
-func traffic(t failer, w io.WriteCloser, hour, size int) {
-	t.Helper()
-	var second bytes.Buffer
-	for n := range 1000 {
-		status := 200
-		if n%100 == 0 {
-			status = 403
-		}
-		fmt.Fprintf(&second, "203.0.113.%d - - [22/Nov/2026:hh:mm:ss +0000] \"GET /%d HTTP/1.1\" %d 1 \"-\" \"curl/8.5\"\n", n%250, n, status)
-	}
-	at, written := midnight.Add(time.Duration(hour)*time.Hour), 0
-	for written < size {
-		n, err := w.Write(bytes.ReplaceAll(second.Bytes(), []byte("hh:mm:ss"), []byte(at.Format(time.TimeOnly))))
-		if err != nil {
-			t.Fatal(err)
-		}
-		written += n
-		at = at.Add(time.Second)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-}
 
 func peak(status string) string {
 	_, rest, _ := strings.Cut(status, "VmHWM:")

@@ -1,7 +1,10 @@
 package logs
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -43,4 +46,30 @@ func BenchmarkQuietLook(b *testing.B) {
 		_ = sets[0].Close()
 	}
 	b.ReportMetric(float64((logstest.CPUTime(b)-used).Microseconds())/float64(b.N), "cpu-µs")
+}
+
+// traffic writes an access log from an hour of midnight on, a thousand requests a
+// second, one in a hundred refused: more than most logs hold.
+func traffic(t failer, w io.WriteCloser, hour, size int) {
+	t.Helper()
+	var second bytes.Buffer
+	for n := range 1000 {
+		status := 200
+		if n%100 == 0 {
+			status = 403
+		}
+		fmt.Fprintf(&second, "203.0.113.%d - - [22/Nov/2026:hh:mm:ss +0000] \"GET /%d HTTP/1.1\" %d 1 \"-\" \"curl/8.5\"\n", n%250, n, status)
+	}
+	at, written := midnight.Add(time.Duration(hour)*time.Hour), 0
+	for written < size {
+		n, err := w.Write(bytes.ReplaceAll(second.Bytes(), []byte("hh:mm:ss"), []byte(at.Format(time.TimeOnly))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		written += n
+		at = at.Add(time.Second)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -35,6 +35,9 @@ type Config struct {
 	// Zone is the zone of log timestamps that name none; nil means UTC. Django writes
 	// them in its TIME_ZONE.
 	Zone *time.Location
+	// Tracer answers what finds the values of a secret, the retired ones too, in text; nil
+	// leaves the logs unsearched for them.
+	Tracer func(ctx context.Context, name, environment string) (*secret.Tracer, error)
 	// Workers bounds the cores used for reading logs, by all audits together; 0 means all.
 	Workers int
 }
@@ -124,6 +127,7 @@ func (i *Inspector) Audit(ctx context.Context, req Request) (audit.Report, error
 	}
 	go func() { issues <- i.askSentry(ctx, env.Sentry, window) }()
 
+	tracer, untraced := i.tracer(ctx, req, env.Name)
 	var j *judge
 	var read reading
 	for n := range attempts {
@@ -131,7 +135,7 @@ func (i *Inspector) Audit(ctx context.Context, req Request) (audit.Report, error
 		if req.Lines != nil {
 			j.lines = &lines{hand: req.Lines}
 		}
-		if read = i.readLogs(ctx, env.Logs, window, reach, j, n+1 == attempts); !read.moved || ctx.Err() != nil {
+		if read = i.readLogs(ctx, env.Logs, window, reach, j, tracer, n+1 == attempts); !read.moved || ctx.Err() != nil {
 			break
 		}
 	}
@@ -142,7 +146,7 @@ func (i *Inspector) Audit(ctx context.Context, req Request) (audit.Report, error
 		Totals: j.totals, Strangers: j.strangers,
 		Findings:  j.findings(),
 		Addresses: j.addresses.top(), Paths: j.paths.top(),
-		Read: read.read, Gaps: read.gaps,
+		Read: read.read, Gaps: append(read.gaps, untraced...), Exposed: read.exposed,
 	}
 	if j.usual.count > 0 {
 		report.Before = before(window)

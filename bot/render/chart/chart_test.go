@@ -199,19 +199,3 @@ func TestThePictureInWords(t *testing.T) {
 		t.Errorf("what was not read is told as nothing: %s", alt)
 	}
 }
-
-func TestDrawingIsQuick(t *testing.T) {
-	t.Parallel()
-	r := pictures()["seven-days"]
-	best := time.Hour
-	for range 5 {
-		begun := time.Now()
-		if _, err := chart.PNG(r); err != nil {
-			t.Fatal(err)
-		}
-		best = min(best, time.Since(begun))
-	}
-	if best > time.Second { // 46 ms on two cores that do nothing else
-		t.Errorf("the quickest of five took %v", best)
-	}
-}

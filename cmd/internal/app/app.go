@@ -154,6 +154,7 @@ func (a *App) wire(ctx context.Context) error {
 		Catalogue:   a.cfg.Catalogue,
 		SentryToken: a.cfg.Settings.SentryAuthToken.Reveal,
 		HTTPClient:  &http.Client{Transport: a.outward()},
+		Tracer:      a.tracer,
 		Workers:     a.cfg.Readers,
 	})
 	if err != nil {

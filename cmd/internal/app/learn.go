@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"time"
 
 	"rekey/audit/ledger"
@@ -53,6 +55,27 @@ func (a *App) readPlace(ctx context.Context, s secret.Secret, p secret.Place) []
 		}
 	}
 	return out
+}
+
+// tracer answers what finds the values of one secret: those recorded by runs, the retired
+// ones too, and those in the stores now.
+func (a *App) tracer(ctx context.Context, name, environment string) (*secret.Tracer, error) {
+	var known []ledger.Fingerprint
+	err := a.store.View(ctx, func(ctx context.Context, tx ledger.Tx) error {
+		all, err := tx.Fingerprints(ctx)
+		known = slices.DeleteFunc(all, func(f ledger.Fingerprint) bool { return f.Secret != name || f.Environment != environment })
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading fingerprints: %w", err)
+	}
+	s, _ := a.cfg.Catalogue.Secret(name)
+	for _, p := range s.Places {
+		if p.Environment == environment {
+			known = append(known, a.readPlace(ctx, s, p)...)
+		}
+	}
+	return secret.NewTracer(a.key, known), nil
 }
 
 // refresh takes up the fingerprints in the database.

@@ -105,6 +105,7 @@ func verbs() map[string]func(*testscript.TestScript, bool, []string) {
 		"json":     isJSON,
 		"slack":    slack,
 		"retired":  retired,
+		"logged":   logged,
 		"edit":     edit,
 		"number":   number,
 		"sql":      tamper,
@@ -196,6 +197,16 @@ func retired(ts *testscript.TestScript, neg bool, args []string) {
 	if changed == neg {
 		ts.Fatalf("%s: the services hold %d values; changed and alone: %v", args[0], len(now), changed)
 	}
+}
+
+// logged NAME: the service wrote the first value of it into its log, just now.
+func logged(ts *testscript.TestScript, _ bool, args []string) {
+	w := world(ts)
+	f, err := os.OpenFile(w.Estate.Log("django"), os.O_APPEND|os.O_WRONLY, 0)
+	ts.Check(err)
+	_, err = fmt.Fprintf(f, "DEBUG %s settings %s=%s\n", time.Now().UTC().Format("2006-01-02 15:04:05,000"), args[0], w.Estate.Values()[args[0]].Reveal())
+	ts.Check(err)
+	ts.Check(f.Close())
 }
 
 func world(ts *testscript.TestScript) *rehearsal.World {
