@@ -43,7 +43,7 @@ func Exits() []Exit {
 		{ExitRunFailed, "the run failed or was rolled back"},
 		{ExitMisused, "done; the secret was used by an address that is not ours"},
 		{ExitUnsure, "done; cannot tell whether the secret was misused"},
-		{ExitBroken, "the security log does not verify"},
+		{ExitBroken, "the security log, or an evidence bundle, does not verify"},
 		{ExitUnknown, "not known whether the request was recorded"},
 		{ExitStopped, "stopped before the end; the run goes on with the next rekey"},
 	}
