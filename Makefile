@@ -14,7 +14,7 @@ TEST    := go run ./cmd/internal/testtools/noskip -timeout 25m -p 2
 HEAVY   := $(addprefix rekey/,cmd/drill cmd/internal/cli cmd/internal/leathertest cmd/internal/rehearsal \
            commands/emergency commands/issue/postgres)
 # Packages whose tests mostly wait: for disks, leases and back-offs. Many at once.
-WAITING := $(addprefix rekey/,audit/ledger/postgres commands/intake commands/jobs commands/rotate)
+WAITING := $(addprefix rekey/,audit/ledger/postgres commands/intake commands/issue/command commands/jobs commands/rotate)
 # The race detector watches our code. SQLite, which is C translated to one huge package
 # without goroutines of its own, takes half of the processor time when watched, too.
 RACE    := -race -gcflags=modernc.org/sqlite/lib=-race=false
