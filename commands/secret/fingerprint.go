@@ -69,7 +69,7 @@ func Fingerprints(key Key, name, environment, role string, v Value) []ledger.Fin
 				seen[b] = true
 				out = append(out, ledger.Fingerprint{
 					Secret: name, Environment: environment, Role: role,
-					Form:   part + f.name + "/" + strconv.Itoa(i),
+					Form:   part + f.name + "/" + strconv.Itoa(i) + markOf(b),
 					Length: len(b),
 					Roll:   p.roll([]byte(b)),
 					MAC:    p.mac([]byte(b)),
@@ -79,6 +79,22 @@ func Fingerprints(key Key, name, environment, role string, v Value) []ledger.Fin
 	}
 	return out
 }
+
+// tokenMark ends the Form of a block without a separator. Nearly all are; what is looked for
+// in a text is then looked for in its long words alone.
+const tokenMark = "/token"
+
+func markOf(block string) string {
+	for i := range len(block) {
+		if separates[block[i]] {
+			return ""
+		}
+	}
+	return tokenMark
+}
+
+// separates are the bytes between words: those of text, of JSON and of lines.
+var separates = [256]bool{' ': true, '"': true, '\n': true, '\r': true, '\t': true}
 
 // blocks cuts text into pieces of blockSize, the last one ending with the text.
 func blocks(text string) []string {

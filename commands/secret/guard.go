@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"math/bits"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -97,20 +98,26 @@ type index struct {
 	longest int
 }
 
-// windows are the fingerprints of one length.
+// windows are the fingerprints of one length, of those with separators or those without.
 type windows struct {
 	length int
+	token  bool // none of them has a separator
 	maybe  [1 << 10]uint64     // one bit per low 16 bits of a rolling hash: stays in the cache
 	macs   map[uint32][][]byte // by rolling hash
 }
 
 func newIndex(known map[string]ledger.Fingerprint) *index {
-	by := map[int]*windows{}
+	type kind struct {
+		length int
+		token  bool
+	}
+	by := map[kind]*windows{}
 	for _, f := range known {
-		w := by[f.Length]
+		k := kind{f.Length, strings.HasSuffix(f.Form, tokenMark)}
+		w := by[k]
 		if w == nil {
-			w = &windows{length: f.Length, macs: map[uint32][][]byte{}}
-			by[f.Length] = w
+			w = &windows{length: k.length, token: k.token, macs: map[uint32][][]byte{}}
+			by[k] = w
 		}
 		w.maybe[f.Roll&0xffff>>6] |= 1 << (f.Roll & 63)
 		w.macs[f.Roll] = append(w.macs[f.Roll], f.MAC)
@@ -140,9 +147,34 @@ func (g *Guard) find(b []byte) []span {
 	return joined(spans)
 }
 
-// scan slides one window over b, confirms each candidate by its MAC, and hands what it
-// finds to found.
+// scan looks for w in b and hands what it finds to found.
 func (p *printer) scan(b []byte, w *windows, found func(s span, mac []byte)) {
+	if !w.token {
+		p.slide(b, 0, w, found)
+		return
+	}
+	for from := 0; from+w.length <= len(b); {
+		// The last separator of the first window, if any, is one of each window it is in.
+		at := from + w.length - 1
+		for at >= from && !separates[b[at]] {
+			at--
+		}
+		if at >= from {
+			from = at + 1
+			continue
+		}
+		to := from + w.length
+		for to < len(b) && !separates[b[to]] {
+			to++
+		}
+		p.slide(b[from:to], from, w, found)
+		from = to + 1
+	}
+}
+
+// slide slides one window over b, which stands at offset, and confirms each candidate by
+// its MAC.
+func (p *printer) slide(b []byte, offset int, w *windows, found func(s span, mac []byte)) {
 	if len(b) < w.length {
 		return
 	}
@@ -156,7 +188,7 @@ func (p *printer) scan(b []byte, w *windows, found func(s span, mac []byte)) {
 			if macs := w.macs[r]; macs != nil {
 				mac := p.mac(b[to-w.length : to])
 				if slices.ContainsFunc(macs, func(m []byte) bool { return bytes.Equal(m, mac) }) {
-					found(span{to - w.length, to}, mac)
+					found(span{offset + to - w.length, offset + to}, mac)
 				}
 			}
 		}

@@ -165,7 +165,7 @@ func TestFingerprintsShowNothing(t *testing.T) {
 func TestFingerprintIsStable(t *testing.T) {
 	t.Parallel()
 	fs := Fingerprints(testKey(t), "S", "e", RoleLive, NewValue("0123456789abcdef"))
-	want := ledger.Fingerprint{Secret: "S", Environment: "e", Role: "live", Form: "raw/0", Length: 16}
+	want := ledger.Fingerprint{Secret: "S", Environment: "e", Role: "live", Form: "raw/0/token", Length: 16}
 	got := fs[0]
 	mac, roll := hex.EncodeToString(got.MAC), got.Roll
 	got.MAC, got.Roll = nil, 0

@@ -52,17 +52,18 @@ func NewTracer(key Key, fs []ledger.Fingerprint) *Tracer {
 // never is more than any text has.
 const never = 1 << 40
 
-// formOf splits "part1/raw/2".
+// formOf splits "part1/raw/2" and "part1/raw/2/token".
 func formOf(f ledger.Fingerprint) (name string, block int) {
-	i := strings.LastIndexByte(f.Form, '/')
+	form := strings.TrimSuffix(f.Form, tokenMark)
+	i := strings.LastIndexByte(form, '/')
 	if i < 0 {
-		return f.Form, 0
+		return form, 0
 	}
-	block, err := strconv.Atoi(f.Form[i+1:])
+	block, err := strconv.Atoi(form[i+1:])
 	if err != nil {
-		return f.Form, 0
+		return form, 0
 	}
-	return f.Form[:i], block
+	return form[:i], block
 }
 
 // Empty reports that there is nothing to find.

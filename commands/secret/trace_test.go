@@ -83,3 +83,23 @@ func BenchmarkTracer(b *testing.B) {
 		}
 	}
 }
+
+// Fingerprints that were recorded before blocks were marked are found all the same.
+func TestUnmarkedFingerprintsAreFound(t *testing.T) {
+	t.Parallel()
+	for kind, v := range awkward {
+		fs := Fingerprints(testKey(t), "S", "production", RoleRetired, NewValue(v))
+		for i := range fs {
+			fs[i].Form = strings.TrimSuffix(fs[i].Form, tokenMark)
+		}
+		g := NewGuard(testKey(t))
+		g.Set(fs)
+		text := "x " + v + " y"
+		if got := g.ScrubString(text); got == text {
+			t.Errorf("%s: the guard lets it pass", kind)
+		}
+		if found := NewTracer(testKey(t), fs).Find([]byte(text)); len(found) == 0 {
+			t.Errorf("%s: the tracer does not find it", kind)
+		}
+	}
+}
