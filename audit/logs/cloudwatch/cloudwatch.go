@@ -95,9 +95,15 @@ func (s *Source) Scan(ctx context.Context, q logs.Query, yield func(logs.Record)
 	}
 	r := &reading{source: s, lines: lines, text: queryText(s.cfg.Format, q, s.cfg.Rows)}
 	stats, err := r.scan(within, q)
+	if err == nil {
+		lines.Sample(func(look func([]byte, time.Time)) error {
+			from, to := q.Reach(s.cfg.Now())
+			return s.explain(r.sample(within, later(stats.Begins, from.Add(-lookback)), to, look), time.Time{})
+		})
+	}
 	stats.Ordered = true
-	stats.Read, stats.Lines, stats.Matched = r.bytes, r.records, lines.Taken()
-	stats.Gaps = append(stats.Gaps, lines.Gaps()...)
+	stats.Read, stats.Lines = r.bytes, r.records
+	lines.Tell(&stats)
 	if r.crowded != "" {
 		stats.Gaps = append(stats.Gaps, logs.Gap{Why: r.crowded, Left: audit.Partial})
 	}
@@ -121,10 +127,7 @@ func (r *reading) scan(ctx context.Context, q logs.Query) (stats logs.Stats, err
 	case kept.After(to):
 		return stats, &logs.Fault{Why: fmt.Sprintf("CloudWatch keeps lines of %s since %s only, after the window ends.", r.source.cfg.Group, stampText(kept))}
 	}
-	begin := from
-	if kept.After(begin) {
-		begin = kept
-	}
+	begin := later(from, kept)
 	if err := r.walk(ctx, begin.Unix(), to.Unix()+1); err != nil {
 		if r.asked > 0 {
 			stats.Begins, stats.Ends = kept, r.reached
@@ -141,6 +144,13 @@ func (r *reading) scan(ctx context.Context, q logs.Query) (stats logs.Stats, err
 		stats.Ends = kept // a log may rest for that long
 	}
 	return stats, nil
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // quiet is for how long a log in use may rest, and what a window is widened by.
