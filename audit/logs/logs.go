@@ -168,7 +168,7 @@ type Stats struct {
 	Gaps []Gap
 	// Sampled counts the lines that were looked at, all over the log and whatever the
 	// window, to learn what it holds if its format does not say so; on a server they are
-	// the newest up to the window's end. Messages counts those
+	// the newest at the window's end, or at both of its ends. Messages counts those
 	// of them that said anything but told of no request, and Requests those that did,
 	// together with the records that do.
 	Sampled, Messages, Requests int64

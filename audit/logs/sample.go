@@ -8,25 +8,39 @@ import (
 	"rekey/audit"
 )
 
-// SampleLines is how many lines a source that is no file looks at, to learn what a log
-// holds whose format does not say so.
-const SampleLines = 200
+// How many lines a source that is no file looks at, to learn what a log holds whose format
+// does not say so. One that finds less than SampleEnough looks further back.
+const (
+	SampleLines  = 200
+	SampleEnough = 20
+)
 
-// Sample does for a source that is no file what survey does for one: it counts what the
-// newest lines tell of, whatever the filter would leave out, unless the format says by
-// itself what the log holds. newest hands about SampleLines of them to look, in any order;
-// its error is a *[Fault]. What could not be learned is a gap: that no request was seen
-// would be wrong to say then, and so would be the opposite.
-func (l *Lines) Sample(newest func(look func(message []byte, at time.Time)) error) {
+// Sample does for a source that is no file what survey does for one: it counts what lines
+// tell of, whatever the filter would leave out, unless the format says by itself what the
+// log holds. newest hands about SampleLines messages to look, the newest before a time, in
+// any order; its error is a *[Fault]. It is asked for those before to, the end of what is
+// read. Where they tell of no request, as when a program that fails again and again has
+// buried them, it is asked for those before from, its beginning, unless there were so few
+// that they were among the first already.
+//
+// What could not be learned is a gap: to say then that no request was seen would be as
+// wrong as the opposite.
+func (l *Lines) Sample(from, to time.Time, newest func(before time.Time, look func(message []byte, at time.Time)) error) {
 	if l.parser.dialect.format.telling() {
 		return
 	}
 	var seen Stats
-	err := newest(func(message []byte, at time.Time) {
+	messages := 0
+	look := func(message []byte, at time.Time) {
+		messages++
 		for line := range bytes.SplitSeq(message, newline) {
 			seen.count(l.parser.Shape(line, at), line)
 		}
-	})
+	}
+	err := newest(to, look)
+	if err == nil && messages >= SampleEnough && seen.Requests+l.asked == 0 {
+		err = newest(from, look)
+	}
 	var fault *Fault
 	switch {
 	case errors.As(err, &fault):

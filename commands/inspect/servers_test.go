@@ -43,10 +43,16 @@ func TestWhatIsAnAccessLogElsewhere(t *testing.T) {
 	asks := func(at time.Time, addr string, status int) line { return line{at, caddy(at, addr, "-", status)} }
 	gibberish := []line{{old, "hello"}, {late, "world"}, {now.Add(-time.Minute), "Traceback\nhello"}}
 	const pattern = `(?P<time>\S+) (?P<addr>\S+) (?P<method>\S+) (?P<path>\S+) (?P<status>\d+)`
-	var busy []line
+	products := func(since time.Time, n int) (list []line) {
+		for n := range n {
+			at := since.Add(time.Duration(n) * 6 * time.Minute)
+			list = append(list, line{at, fmt.Sprintf(`{"ts":%d,"request":{"remote_ip":"198.51.100.7","method":"GET","uri":"/products/"},"status":200}`, at.Unix())})
+		}
+		return list
+	}
+	buried := products(now.Add(-60*time.Hour), 590)
 	for n := range 300 {
-		at := old.Add(time.Duration(n) * 6 * time.Minute)
-		busy = append(busy, line{at, fmt.Sprintf(`{"ts":%d,"request":{"remote_ip":"198.51.100.7","method":"GET","uri":"/products/"},"status":200}`, at.Unix())})
+		buried = append(buried, line{now.Add(-time.Minute + time.Duration(n)*time.Millisecond), fmt.Sprintf("\tgoroutine %d [running]:", n)})
 	}
 	cases := []struct {
 		name    string
@@ -56,8 +62,9 @@ func TestWhatIsAnAccessLogElsewhere(t *testing.T) {
 		gap     string // "" for none at all
 	}{
 		{"json with requests", secret.Log{Format: secret.LogJSON}, []line{asks(old, "192.0.2.5", 404), asks(late, "192.0.2.5", 200)}, audit.NoSign, ""},
-		{"json with other requests", secret.Log{Format: secret.LogJSON}, busy, audit.NoSign, ""},
+		{"json with other requests", secret.Log{Format: secret.LogJSON}, products(old, 290), audit.NoSign, ""},
 		{"quiet in the window", secret.Log{Format: secret.LogAuto}, []line{asks(old, "192.0.2.5", 404), says(late, "config reloaded")}, audit.NoSign, ""},
+		{"buried by a program that fails", secret.Log{Format: secret.LogAuto}, buried, audit.NoSign, ""},
 		{"a stranger got in", secret.Log{Format: secret.LogAuto}, []line{asks(old, "192.0.2.5", 404), asks(late, "203.0.113.66", 200)}, audit.Misused, ""},
 		{"json without requests", secret.Log{Format: secret.LogJSON}, []line{says(old, "starting"), says(late, "working")}, audit.CannotTell, "None of this environment's logs holds requests"},
 		{"logfmt without requests", secret.Log{Format: secret.LogLogfmt}, []line{{old, `ts=` + old.Format(time.RFC3339) + ` level=info msg=starting`}, {late, `ts=` + late.Format(time.RFC3339) + ` level=info msg=working`}}, audit.CannotTell, "None of this environment's logs holds requests"},

@@ -4,7 +4,8 @@
 //
 // Insights is paid for by the bytes it scans, and scans all of a log group in the time asked
 // for whatever the filter, so the window is asked for once; only what lies behind 10,000
-// matching lines is asked for again, in as many pieces as its numbers say are needed.
+// matching lines is asked for again, in as many pieces as its numbers say are needed. Where
+// a format does not say what a log holds, a short stretch of it is asked for without a filter.
 //
 // Protocol: StartQuery, GetQueryResults, StopQuery and DescribeLogGroups of
 // https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/, through AWS's own
@@ -96,9 +97,9 @@ func (s *Source) Scan(ctx context.Context, q logs.Query, yield func(logs.Record)
 	r := &reading{source: s, lines: lines, text: queryText(s.cfg.Format, q, s.cfg.Rows)}
 	stats, err := r.scan(within, q)
 	if err == nil {
-		lines.Sample(func(look func([]byte, time.Time)) error {
-			from, to := q.Reach(s.cfg.Now())
-			return s.explain(r.sample(within, later(stats.Begins, from.Add(-lookback)), to, look), time.Time{})
+		from, to := q.Reach(s.cfg.Now())
+		lines.Sample(from, to, func(before time.Time, look func([]byte, time.Time)) error {
+			return s.explain(r.sample(within, later(stats.Begins, from.Add(-lookback)), before, look), time.Time{})
 		})
 	}
 	stats.Ordered = true

@@ -16,8 +16,6 @@ const (
 	// wider is by how much longer the next stretch is.
 	stretch = 15 * time.Minute
 	wider   = 8
-	// enough are as many lines as tell what a log group holds.
-	enough = 20
 )
 
 // sample hands the newest lines in [from, to] to look, filtered by nothing. Insights scans
@@ -31,7 +29,7 @@ func (r *reading) sample(ctx context.Context, from, to time.Time, look func(mess
 		end = now
 	}
 	// Times are whole seconds, and a query that ends before the group begins is refused.
-	for seen, length := 0, stretch; seen < enough && end.Sub(from) > time.Second; length *= wider {
+	for seen, length := 0, stretch; seen < logs.SampleEnough && end.Sub(from) > time.Second; length *= wider {
 		begin := later(from, end.Add(-length))
 		rows, _, err := r.ask(ctx, text, begin.Unix(), end.Unix())
 		if err != nil {

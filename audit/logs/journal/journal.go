@@ -102,8 +102,8 @@ func (s *Source) Scan(ctx context.Context, q logs.Query, yield func(logs.Record)
 		})
 	}
 	if err == nil {
-		lines.Sample(func(look func([]byte, time.Time)) error {
-			return s.explain(r.sample(within, to, look), time.Time{})
+		lines.Sample(from, to, func(before time.Time, look func([]byte, time.Time)) error {
+			return s.explain(r.sample(within, before, look), time.Time{})
 		})
 	}
 	lines.Tell(&stats)

@@ -109,8 +109,8 @@ func (s *Source) Scan(ctx context.Context, q logs.Query, yield func(logs.Record)
 		})
 	}
 	if err == nil {
-		lines.Sample(func(look func([]byte, time.Time)) error {
-			return s.explain(r.sample(within, from.Add(-lookback), to, look), time.Time{})
+		lines.Sample(from, to, func(before time.Time, look func([]byte, time.Time)) error {
+			return s.explain(r.sample(within, from.Add(-lookback), before, look), time.Time{})
 		})
 	}
 	stats.Read, stats.Lines = r.bytes, r.lines
