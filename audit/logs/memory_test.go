@@ -91,7 +91,6 @@ func TestResidentMemory(t *testing.T) {
 	}
 }
 
-
 func peak(status string) string {
 	_, rest, _ := strings.Cut(status, "VmHWM:")
 	number, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
