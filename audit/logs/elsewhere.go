@@ -34,12 +34,15 @@ const (
 // Lines makes records of lines that a server hands out one by one, for sources that cannot
 // be asked for a line again. It is not safe for concurrent use.
 type Lines struct {
-	parser *Parser
-	yield  func(Record) error
-	title  string
-	taken  int64
-	made   int64         // records
-	apart  time.Duration // the most that a line's own time and the server's lay apart
+	parser  *Parser
+	yield   func(Record) error
+	title   string
+	taken   int64         // messages
+	made    int64         // records
+	asked   int64         // those of them that a server wrote of a request
+	apart   time.Duration // the most that a line's own time and the server's lay apart
+	seen    Stats         // of the sample, its counts alone
+	unknown *Gap          // why there is none
 }
 
 // NewLines answers a Lines that hands what is evidence to yield. The title is what people
@@ -74,6 +77,9 @@ func (l *Lines) Take(message []byte, at time.Time, place string) error {
 		}
 		l.apart = max(l.apart, r.At.Sub(at).Abs())
 		l.made++
+		if r.Recorder == Server {
+			l.asked++
+		}
 		r.Offset = l.made
 		r.Line = string(line[:min(len(line), maxQuote)])
 		r.Name = l.title + " at " + place
@@ -84,16 +90,17 @@ func (l *Lines) Take(message []byte, at time.Time, place string) error {
 	return nil
 }
 
-// Taken is how many messages were taken.
-func (l *Lines) Taken() int64 { return l.taken }
-
-// Gaps says what the lines themselves tell of being incomplete.
-func (l *Lines) Gaps() []Gap {
-	if l.apart <= late {
-		return nil
+// gaps says what the lines themselves tell of being incomplete.
+func (l *Lines) gaps() []Gap {
+	var list []Gap
+	if l.apart > late {
+		list = append(list, Gap{
+			Why:  fmt.Sprintf("Its lines say times that lie up to %s apart from those it received them at, so lines at the edges of the window may be missing; check the time zone rekey reads logs in, and that lines are shipped without delay.", l.apart.Round(time.Minute)),
+			Left: audit.Partial,
+		})
 	}
-	return []Gap{{
-		Why:  fmt.Sprintf("Its lines say times that lie up to %s apart from those it received them at, so lines at the edges of the window may be missing; check the time zone rekey reads logs in, and that lines are shipped without delay.", l.apart.Round(time.Minute)),
-		Left: audit.Partial,
-	}}
+	if l.unknown != nil {
+		list = append(list, *l.unknown)
+	}
+	return list
 }

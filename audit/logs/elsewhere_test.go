@@ -27,10 +27,12 @@ func TestLinesMakeRecords(t *testing.T) {
 	if len(got) != 3 || got[0].Offset != 1 || got[1].Offset != 2 || got[0].Name != "Loki at place" || got[0].Line != "Unauthorized: /a" || !got[0].At.Equal(noon.Add(time.Second)) {
 		t.Errorf("records %+v", got)
 	}
-	if len(got[1].Line) != maxQuote || lines.Taken() != 5 {
-		t.Errorf("kept %d bytes of a long line, took %d", len(got[1].Line), lines.Taken())
+	var stats Stats
+	lines.Tell(&stats)
+	if len(got[1].Line) != maxQuote || stats.Matched != 5 {
+		t.Errorf("kept %d bytes of a long line, took %d", len(got[1].Line), stats.Matched)
 	}
-	if gaps := lines.Gaps(); len(gaps) != 1 || !strings.Contains(gaps[0].Why, "30m") {
+	if gaps := stats.Gaps; len(gaps) != 1 || !strings.Contains(gaps[0].Why, "30m") {
 		t.Errorf("half an hour apart: %+v", gaps)
 	}
 	if from, to := q.Reach(noon); !from.Before(noon) || !to.After(q.Window.Until) {

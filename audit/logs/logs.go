@@ -167,7 +167,8 @@ type Stats struct {
 	// Gaps are what the source itself knows to be missing.
 	Gaps []Gap
 	// Sampled counts the lines that were looked at, all over the log and whatever the
-	// window, to learn what it holds if its format does not say so. Messages counts those
+	// window, to learn what it holds if its format does not say so; on a server they are
+	// the newest at the window's end, or at both of its ends. Messages counts those
 	// of them that said anything but told of no request, and Requests those that did,
 	// together with the records that do.
 	Sampled, Messages, Requests int64

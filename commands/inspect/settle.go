@@ -69,11 +69,12 @@ func namesOf(files []*source, places []logs.Place) map[logs.Place]string {
 			ask[p.Source] = append(ask[p.Source], p.Offset)
 		}
 	}
-	for n, offsets := range ask {
-		f, ok := files[n].Source.(quoter)
+	for n, file := range files {
+		f, ok := file.Source.(quoter)
 		if !ok {
 			continue // all it can say is its own name
 		}
+		offsets := ask[n]
 		slices.Sort(offsets)
 		for k, name := range f.Names(offsets) {
 			named[logs.Place{Source: n, Offset: offsets[k]}] = name

@@ -30,8 +30,8 @@ type endedError struct{ status types.QueryStatus }
 func (e *endedError) Error() string { return "the query ended as " + string(e.status) }
 
 // ask runs one query to its end and answers its rows and how many lines matched in all.
-func (r *reading) ask(ctx context.Context, from, to int64) ([]row, int64, error) {
-	id, err := r.start(ctx, from, to)
+func (r *reading) ask(ctx context.Context, text string, from, to int64) ([]row, int64, error) {
+	id, err := r.start(ctx, text, from, to)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -79,11 +79,11 @@ func (r *reading) ask(ctx context.Context, from, to int64) ([]row, int64, error)
 
 // start starts a query. Where as many run as AWS allows, it waits for one to end, as long
 // as ctx lasts.
-func (r *reading) start(ctx context.Context, from, to int64) (*string, error) {
+func (r *reading) start(ctx context.Context, text string, from, to int64) (*string, error) {
 	var waited error // why it had to wait, which says more than that time ran out meanwhile
 	for pause := 4 * r.source.cfg.Poll; ; pause = min(2*pause, maxPause) {
 		out, err := r.source.client.StartQuery(ctx, &cloudwatchlogs.StartQueryInput{
-			LogGroupName: aws.String(r.source.cfg.Group), QueryString: aws.String(r.text),
+			LogGroupName: aws.String(r.source.cfg.Group), QueryString: aws.String(text),
 			StartTime: aws.Int64(from), EndTime: aws.Int64(to),
 		})
 		if err == nil {

@@ -4,7 +4,8 @@
 //
 // Insights is paid for by the bytes it scans, and scans all of a log group in the time asked
 // for whatever the filter, so the window is asked for once; only what lies behind 10,000
-// matching lines is asked for again, in as many pieces as its numbers say are needed.
+// matching lines is asked for again, in as many pieces as its numbers say are needed. Where
+// a format does not say what a log holds, a short stretch of it is asked for without a filter.
 //
 // Protocol: StartQuery, GetQueryResults, StopQuery and DescribeLogGroups of
 // https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/, through AWS's own
@@ -95,9 +96,15 @@ func (s *Source) Scan(ctx context.Context, q logs.Query, yield func(logs.Record)
 	}
 	r := &reading{source: s, lines: lines, text: queryText(s.cfg.Format, q, s.cfg.Rows)}
 	stats, err := r.scan(within, q)
+	if err == nil {
+		from, to := q.Reach(s.cfg.Now())
+		lines.Sample(from, to, func(before time.Time, look func([]byte, time.Time)) error {
+			return s.explain(r.sample(within, later(stats.Begins, from.Add(-lookback)), before, look), time.Time{})
+		})
+	}
 	stats.Ordered = true
-	stats.Read, stats.Lines, stats.Matched = r.bytes, r.records, lines.Taken()
-	stats.Gaps = append(stats.Gaps, lines.Gaps()...)
+	stats.Read, stats.Lines = r.bytes, r.records
+	lines.Tell(&stats)
 	if r.crowded != "" {
 		stats.Gaps = append(stats.Gaps, logs.Gap{Why: r.crowded, Left: audit.Partial})
 	}
@@ -121,10 +128,7 @@ func (r *reading) scan(ctx context.Context, q logs.Query) (stats logs.Stats, err
 	case kept.After(to):
 		return stats, &logs.Fault{Why: fmt.Sprintf("CloudWatch keeps lines of %s since %s only, after the window ends.", r.source.cfg.Group, stampText(kept))}
 	}
-	begin := from
-	if kept.After(begin) {
-		begin = kept
-	}
+	begin := later(from, kept)
 	if err := r.walk(ctx, begin.Unix(), to.Unix()+1); err != nil {
 		if r.asked > 0 {
 			stats.Begins, stats.Ends = kept, r.reached
@@ -141,6 +145,13 @@ func (r *reading) scan(ctx context.Context, q logs.Query) (stats logs.Stats, err
 		stats.Ends = kept // a log may rest for that long
 	}
 	return stats, nil
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // quiet is for how long a log in use may rest, and what a window is widened by.

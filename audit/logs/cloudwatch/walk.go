@@ -13,7 +13,7 @@ import (
 type reading struct {
 	source *Source
 	lines  *logs.Lines
-	text   string // of the query
+	text   string // of the query for evidence
 	asked  int    // queries that were answered
 	// bytes and records are what Insights scanned.
 	bytes, records int64
@@ -24,11 +24,14 @@ type reading struct {
 	crowded string // says of the first second that holds more lines than a query answers
 }
 
+// wanted are the fields of every query's rows.
+const wanted = "fields @timestamp, @message, @logStream, @ptr"
+
 // queryText is the question in the language of Insights. The patterns hold no backslash and
 // no line break, so a slash is all that has to be escaped.
 func queryText(format logs.Format, q logs.Query, rows int) string {
 	var b strings.Builder
-	b.WriteString("fields @timestamp, @message, @logStream, @ptr")
+	b.WriteString(wanted)
 	for n, pattern := range logs.Prefilter(format, q) {
 		if n == 0 {
 			b.WriteString(" | filter ")
@@ -44,7 +47,7 @@ func queryText(format logs.Format, q logs.Query, rows int) string {
 // walk reads the lines from one second to another, both included, oldest first. What lies
 // behind a full answer is asked for again, in as many pieces as its number of lines needs.
 func (r *reading) walk(ctx context.Context, from, to int64) error {
-	rows, matched, err := r.ask(ctx, from, to)
+	rows, matched, err := r.ask(ctx, r.text, from, to)
 	if err != nil {
 		return err
 	}

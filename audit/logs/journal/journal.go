@@ -101,8 +101,13 @@ func (s *Source) Scan(ctx context.Context, q logs.Query, yield func(logs.Record)
 			return nil
 		})
 	}
-	stats.Matched = lines.Taken()
-	stats.Gaps = append(lines.Gaps(), r.gaps()...)
+	if err == nil {
+		lines.Sample(from, to, func(before time.Time, look func([]byte, time.Time)) error {
+			return s.explain(r.sample(within, before, look), time.Time{})
+		})
+	}
+	lines.Tell(&stats)
+	stats.Gaps = append(stats.Gaps, r.gaps()...)
 	return stats, s.explain(err, r.reached)
 }
 
@@ -130,7 +135,7 @@ func (r *reading) extent(ctx context.Context, from, to time.Time, stats *logs.St
 	if err != nil {
 		return err
 	}
-	ends, err := first(r.unit(), "--lines=1", until(to))
+	ends, err := first(newest(1, r.unit(), to)...)
 	if err != nil {
 		return err
 	}
@@ -142,6 +147,16 @@ func (r *reading) extent(ctx context.Context, from, to time.Time, stats *logs.St
 		stats.Ends = stats.Begins
 	}
 	return nil
+}
+
+// sample hands the unit's newest lines before to to look, however old they are.
+func (r *reading) sample(ctx context.Context, to time.Time, look func(message []byte, at time.Time)) error {
+	return r.run(ctx, newest(logs.SampleLines, r.unit(), to), func(e entry) error {
+		for _, m := range e.messages {
+			look(m, e.at())
+		}
+		return nil
+	})
 }
 
 // gaps says what journalctl itself left out.

@@ -168,6 +168,15 @@ func TestBeginningIsHonest(t *testing.T) {
 	if _, stats, err := scan(t, open(t, in), late); err != nil || stats.Cut || !stats.Begins.Equal(noon.Add(20*time.Minute)) {
 		t.Errorf("a journal that reaches back: %+v, %v", stats, err)
 	}
+	past := query
+	past.Window = audit.Window{Since: noon.Add(19 * time.Minute), Until: noon.Add(25 * time.Minute)}
+	dir = written(t,
+		journaltest.Entry{At: noon, Unit: unit, Messages: []string{"first"}},
+		journaltest.Entry{At: noon.Add(20 * time.Minute), Unit: unit, Messages: []string{"in the window"}},
+		journaltest.Entry{At: noon.Add(50 * time.Minute), Unit: unit, Messages: []string{"after it"}})
+	if _, stats, err := scan(t, open(t, in), past); err != nil || !stats.Ends.Equal(noon.Add(20*time.Minute)) {
+		t.Errorf("a window of the past: %+v, %v", stats, err)
+	}
 	if _, stats, err := scan(t, open(t, func(c *Config) { c.Directory, c.Unit = dir, "nothing" }), query); err == nil || !strings.Contains(err.Error(), "no line of nothing") || !stats.Begins.IsZero() {
 		t.Errorf("no such unit: %+v, %v", stats, err)
 	}

@@ -43,6 +43,12 @@ func until(to time.Time) string {
 	return fmt.Sprintf("--until=@%d.%06d", to.Unix(), to.Nanosecond()/1000)
 }
 
+// newest are the arguments for the last n entries up to a time, newest first. In their own
+// order the n would be the last of all, and those after to would be missing from them.
+func newest(n int, unit string, to time.Time) []string {
+	return []string{unit, fmt.Sprintf("--lines=%d", n), "--reverse", until(to)}
+}
+
 // grep is one expression for journalctl, which takes one; "" for none. Each look-ahead reads
 // a message once, so that no message makes PCRE give up.
 func grep(format logs.Format, q logs.Query) string {

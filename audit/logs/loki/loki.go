@@ -108,8 +108,13 @@ func (s *Source) Scan(ctx context.Context, q logs.Query, yield func(logs.Record)
 			return nil
 		})
 	}
-	stats.Read, stats.Lines, stats.Matched = r.bytes, r.lines, lines.Taken()
-	stats.Gaps = lines.Gaps()
+	if err == nil {
+		lines.Sample(from, to, func(before time.Time, look func([]byte, time.Time)) error {
+			return s.explain(r.sample(within, from.Add(-lookback), before, look), time.Time{})
+		})
+	}
+	stats.Read, stats.Lines = r.bytes, r.lines
+	lines.Tell(&stats)
 	if r.crowded != "" {
 		stats.Gaps = append(stats.Gaps, logs.Gap{Why: r.crowded, Left: audit.Partial})
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"rekey/audit/logs"
 )
 
 const (
@@ -20,7 +22,7 @@ type span struct {
 	query    string
 	from, to time.Time
 	newest   bool // newest first
-	limit    int  // of lines; 0 for all, page by page
+	limit    int  // of lines, as far as a page holds so many; 0 for all, page by page
 	// seen are the lines of the time from that were handed out already.
 	seen map[entry]bool
 }
@@ -69,6 +71,24 @@ func (r *reading) extent(ctx context.Context, from, to time.Time) (begins, ends 
 	return begins, ends, err
 }
 
+// sample hands the newest lines to look, filtered by nothing. Loki reads backwards until it
+// has as many as were asked for, and no further.
+func (r *reading) sample(ctx context.Context, from, to time.Time, look func(message []byte, at time.Time)) error {
+	n := 0
+	err := r.walk(ctx, span{query: r.source.cfg.Selector, from: from, to: to, newest: true, limit: logs.SampleLines}, func(e entry) error {
+		look([]byte(e.line), e.at)
+		if n++; n >= logs.SampleLines {
+			return errEnough
+		}
+		return nil
+	})
+	var refused *refusal
+	if errors.Is(err, errEnough) || errors.As(err, &refused) && refused.is(tooOld) {
+		return nil
+	}
+	return err
+}
+
 // walk hands the lines of s to take, oldest first unless s says otherwise, in as many
 // pages and pieces as Loki's limits ask for.
 func (r *reading) walk(ctx context.Context, s span, take func(entry) error) error {
@@ -100,7 +120,7 @@ func (r *reading) pages(ctx context.Context, s *span, take func(entry) error) er
 	for {
 		limit := r.limit
 		if s.limit > 0 {
-			limit = s.limit
+			limit = min(limit, s.limit)
 		}
 		page, err := r.ask(ctx, *s, limit)
 		var refused *refusal
