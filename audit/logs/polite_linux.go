@@ -13,7 +13,8 @@ const niceness = 10
 // politely does work on a thread that stands back for all others: a scan takes every
 // core there is, and acknowledging a command must not wait for one. It must be all its
 // goroutine does. That ends with its thread still locked to it, so that the thread ends,
-// too: no other goroutine ever runs at its priority.
+// too: no other goroutine ever runs at its priority. A child that Pdeathsig ties to the
+// thread it was started on would end with it, so nothing of rekey starts one like that.
 func politely(work func()) {
 	runtime.LockOSThread()
 	if syscall.Gettid() == os.Getpid() {

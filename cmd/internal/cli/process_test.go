@@ -18,6 +18,7 @@ import (
 	"rekey/cmd/internal/app"
 	"rekey/cmd/internal/cli"
 	"rekey/cmd/internal/rehearsal"
+	"rekey/cmd/internal/testtools/tied"
 	"rekey/commands/estatetest"
 )
 
@@ -85,14 +86,15 @@ func (s *stage) rekey(args ...string) *process {
 	}
 	p := &process{Cmd: exec.Command(path, args...), t: s.t, said: &heard{}, ears: ears, gone: make(chan struct{})}
 	p.Env, p.Stdout, p.Stderr = s.Environ(), mouth, mouth
-	p.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := p.Start(); err != nil {
+	letGo, err := tied.Start(p.Cmd)
+	if err != nil {
 		s.t.Fatalf("starting rekey: %v", err)
 	}
 	_ = mouth.Close()                              // the child has its own
 	go func() { _, _ = io.Copy(p.said, p.ears) }() // until the child ends or ears are closed
 	go func() {
 		defer close(p.gone)
+		defer letGo()
 		_ = p.Wait() // exits says how
 	}()
 	s.t.Cleanup(func() {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"rekey/cmd/internal/cli"
+	"rekey/cmd/internal/testtools/tied"
 	"rekey/commands/estatetest"
 	"rekey/commands/issue/smtp/smtptest"
 	"rekey/commands/secret"
@@ -257,12 +258,14 @@ func (s *mailStage) on(term *cli.Terminal, args ...string) *process {
 	s.t.Helper()
 	p := &process{Cmd: exec.Command("rekey", args...), t: s.t, gone: make(chan struct{})} // TestMain put it on the path
 	p.Env, p.Stdin, p.Stdout, p.Stderr = s.Environ(), term.TTY, term.TTY, term.TTY
-	p.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setsid: true, Setctty: true}
-	if err := p.Start(); err != nil {
+	p.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	letGo, err := tied.Start(p.Cmd)
+	if err != nil {
 		s.t.Fatalf("starting rekey: %v", err)
 	}
 	go func() {
 		defer close(p.gone)
+		defer letGo()
 		_ = p.Wait() // exits says how
 	}()
 	s.t.Cleanup(func() {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 
 	"rekey/commands/estatetest"
@@ -67,7 +66,6 @@ func (h *house) provide(run string, v secret.Value) {
 	cmd := exec.CommandContext(ctx, os.Getenv(estatetest.ExecutableVariable), "provide", run)
 	cmd.Env = append(h.Environ(), commandVariable+"=1")
 	cmd.Stdin = strings.NewReader(v.Reveal() + "\n")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.CombinedOutput()
 	_, _ = h.said.Write(out)
 	if err != nil {

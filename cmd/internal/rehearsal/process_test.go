@@ -10,6 +10,7 @@ import (
 
 	"rekey/cmd/internal/app"
 	"rekey/cmd/internal/rehearsal"
+	"rekey/cmd/internal/testtools/tied"
 	"rekey/commands/estatetest"
 )
 
@@ -27,16 +28,17 @@ func (s *stage) spawn(points ...string) *process {
 	p := &process{cmd: exec.Command(os.Getenv(estatetest.ExecutableVariable)), held: make(chan struct{}), gone: make(chan struct{}), err: &logs{}}
 	p.cmd.Env = append(s.Environ(), childVariable+"=1", holdVariable+"="+strings.Join(points, holdSeparator))
 	p.cmd.Stderr = p.err
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if err := p.cmd.Start(); err != nil {
+	letGo, err := tied.Start(p.cmd)
+	if err != nil {
 		s.t.Fatalf("starting a rekey: %v", err)
 	}
 	go func() {
 		defer close(p.gone)
+		defer letGo()
 		left := len(points)
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			if strings.HasPrefix(lines.Text(), "held ") {
