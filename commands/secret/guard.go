@@ -101,7 +101,7 @@ type index struct {
 // windows are the fingerprints of one length, of those with separators or those without.
 type windows struct {
 	length int
-	token  bool // none of them has a separator
+	token  bool                // none of them has a separator
 	maybe  [1 << 10]uint64     // one bit per low 16 bits of a rolling hash: stays in the cache
 	macs   map[uint32][][]byte // by rolling hash
 }
