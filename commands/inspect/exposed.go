@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 
 	"rekey/audit"
 	"rekey/audit/logs"
@@ -87,17 +88,29 @@ func hidden(line string, tracer *secret.Tracer) string {
 	return audit.Clean(b.String(), textRunes)
 }
 
-// tracer answers what finds the secret's values; nil where there is nothing to look for.
-func (i *Inspector) tracer(ctx context.Context, req Request, environment string) (*secret.Tracer, []audit.Gap) {
+// tracing is what finds the secret's values; tracer is nil where there is nothing to look
+// for.
+type tracing struct {
+	tracer *secret.Tracer
+	gaps   []audit.Gap
+}
+
+// trace begins to get ready what finds the secret's values, and answers how to wait for
+// it: stores that do not answer must not hold up the evidence.
+func (i *Inspector) trace(ctx context.Context, req Request, environment string) func() tracing {
 	if i.cfg.Tracer == nil || req.Brief {
-		return nil, nil
+		return func() tracing { return tracing{} }
 	}
-	t, err := i.cfg.Tracer(ctx, req.Secret, environment)
-	switch {
-	case err != nil:
-		return nil, []audit.Gap{{Source: "values in logs", Why: fmt.Sprintf("Whether the logs hold the value itself was not looked at: %v.", err)}}
-	case t == nil || t.Empty():
-		return nil, nil
-	}
-	return t, nil
+	ready := sync.OnceValue(func() tracing {
+		t, err := i.cfg.Tracer(ctx, req.Secret, environment)
+		switch {
+		case err != nil:
+			return tracing{gaps: []audit.Gap{{Source: "values in logs", Why: fmt.Sprintf("Whether the logs hold the value itself was not looked at: %v.", err)}}}
+		case t == nil || t.Empty():
+			return tracing{}
+		}
+		return tracing{tracer: t}
+	})
+	go ready()
+	return ready
 }

@@ -22,7 +22,7 @@ import (
 // retired is a value that no store holds any more: only its fingerprints are left.
 const retired = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
-func tracing(t *testing.T, values ...string) func(context.Context, string, string) (*secret.Tracer, error) {
+func tracerOf(t *testing.T, values ...string) func(context.Context, string, string) (*secret.Tracer, error) {
 	t.Helper()
 	key, err := secret.ParseKey(secret.NewValue(strings.Repeat("5a", 32)))
 	if err != nil {
@@ -70,7 +70,7 @@ func TestTheValueItselfIsFoundInTheLogs(t *testing.T) {
 	if err := errors.Join(z.Close(), f.Close()); err != nil {
 		t.Fatal(err)
 	}
-	report := e.traced(tracing(t, retired), false)
+	report := e.traced(tracerOf(t, retired), false)
 	type place struct {
 		Source string
 		Whole  bool
@@ -102,14 +102,14 @@ func TestWhereNoValueStandsNothingIsSaid(t *testing.T) {
 	t.Parallel()
 	e := newEstate(t)
 	e.write(djangoLog, "DEBUG 2026-11-22 18:00:00,000 REVALIDATE_SECRET="+strings.Repeat("ab", 32))
-	if report := e.traced(tracing(t, retired), false); len(report.Exposed) > 0 || report.Verdict.Confidence != audit.High {
+	if report := e.traced(tracerOf(t, retired), false); len(report.Exposed) > 0 || report.Verdict.Confidence != audit.High {
 		t.Errorf("%+v, %+v", report.Exposed, report.Verdict)
 	}
 	e.write(djangoLog, "DEBUG 2026-11-22 18:00:00,000 REVALIDATE_SECRET="+retired)
-	if report := e.traced(tracing(t), false); len(report.Exposed) > 0 {
+	if report := e.traced(tracerOf(t), false); len(report.Exposed) > 0 {
 		t.Errorf("without fingerprints: %+v", report.Exposed)
 	}
-	if report := e.traced(tracing(t, retired), true); len(report.Exposed) > 0 {
+	if report := e.traced(tracerOf(t, retired), true); len(report.Exposed) > 0 {
 		t.Errorf("a brief look: %+v", report.Exposed)
 	}
 	broken := func(context.Context, string, string) (*secret.Tracer, error) {

@@ -127,7 +127,7 @@ func (i *Inspector) Audit(ctx context.Context, req Request) (audit.Report, error
 	}
 	go func() { issues <- i.askSentry(ctx, env.Sentry, window) }()
 
-	tracer, untraced := i.tracer(ctx, req, env.Name)
+	traced := i.trace(ctx, req, env.Name)
 	var j *judge
 	var read reading
 	for n := range attempts {
@@ -135,7 +135,7 @@ func (i *Inspector) Audit(ctx context.Context, req Request) (audit.Report, error
 		if req.Lines != nil {
 			j.lines = &lines{hand: req.Lines}
 		}
-		if read = i.readLogs(ctx, env.Logs, window, reach, j, tracer, n+1 == attempts); !read.moved || ctx.Err() != nil {
+		if read = i.readLogs(ctx, env.Logs, window, reach, j, traced, n+1 == attempts); !read.moved || ctx.Err() != nil {
 			break
 		}
 	}
@@ -146,7 +146,7 @@ func (i *Inspector) Audit(ctx context.Context, req Request) (audit.Report, error
 		Totals: j.totals, Strangers: j.strangers,
 		Findings:  j.findings(),
 		Addresses: j.addresses.top(), Paths: j.paths.top(),
-		Read: read.read, Gaps: append(read.gaps, untraced...), Exposed: read.exposed,
+		Read: read.read, Gaps: append(read.gaps, traced().gaps...), Exposed: read.exposed,
 	}
 	if j.usual.count > 0 {
 		report.Before = before(window)

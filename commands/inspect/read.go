@@ -24,7 +24,7 @@ type reading struct {
 
 // readLogs reads every log in reach, of which the window is the end, joins what they tell of one request, and
 // hands the events to j. last says that it is not read again if a log moved meanwhile.
-func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, reach audit.Window, j *judge, tracer *secret.Tracer, last bool) reading {
+func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, reach audit.Window, j *judge, traced func() tracing, last bool) reading {
 	var r reading
 	cover := newCoverage()
 	var files []*source
@@ -58,7 +58,7 @@ func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, rea
 	r.moved = slices.ContainsFunc(stats, func(s logs.Stats) bool { return s.Truncated })
 	if !r.moved || last || ctx.Err() != nil { // else all is read once more
 		j.lines.tell(files)
-		if tracer != nil {
+		if tracer := traced().tracer; tracer != nil {
 			e := i.expose(ctx, files, q, tracer)
 			r.exposed, r.evidence.Exposed, r.gaps = e.list, e.lines, append(r.gaps, e.gaps...)
 		}
