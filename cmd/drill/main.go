@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -33,6 +34,8 @@ func main() {
 	kong.Parse(&o, kong.Name("drill"), kong.Description("Plays a leaked secret on this machine. Nothing outside it is touched."))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// As rekey does: a thread that reads logs and stands back keeps one of these.
+	runtime.GOMAXPROCS(2 * runtime.GOMAXPROCS(0))
 	if err := play(ctx, o, os.Stdout); err != nil {
 		if errors.Is(err, context.Canceled) {
 			err = errors.New("stopped")
