@@ -158,6 +158,7 @@ type sink struct {
 // The sinks that have tokens of their own.
 const (
 	slackTraffic     = "what Slack was sent"
+	slackFiles       = "the files in Slack"
 	pagerDutyTraffic = "what PagerDuty was sent"
 	sentryTraffic    = "what Sentry was sent"
 )
@@ -172,7 +173,7 @@ func (s *stage) sinks(databaseURL string, terminal *logs) []sink {
 		{slackTraffic, bytes.Join(s.Slack.Traffic(), nil)},
 		{pagerDutyTraffic, bytes.Join(s.PagerDuty.Traffic(), nil)},
 		{sentryTraffic, bytes.Join(s.Sentry.Traffic(), nil)},
-		{"the files in Slack", uploads(s.Slack.Files())},
+		{slackFiles, uploads(s.Slack.Files())},
 	}
 	if _, err := os.Stat(s.bundle()); err == nil { // the canary wants it to be there
 		all = append(all, sink{"the evidence bundle", unpacked(s.t, s.bundle())})
