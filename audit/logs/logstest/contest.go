@@ -93,7 +93,12 @@ func (t *Table) Run(b *testing.B, c Contest) {
 func (t *Table) Check(b *testing.B, name, unit string, value, goal float64) {
 	b.Helper()
 	b.ReportMetric(value, unit)
-	t.rows = append(t.rows, []string{name, fmt.Sprintf("%.3g %s", value, unit), "", "", fmt.Sprintf("at most %.3g", goal), verdict(value <= goal)})
+	row := []string{name, fmt.Sprintf("%.3g %s", value, unit), "", "", fmt.Sprintf("at most %.3g", goal), verdict(value <= goal)}
+	if last := len(t.rows) - 1; last >= 0 && t.rows[last][0] == name { // the benchmark was run again, for longer
+		t.rows[last] = row
+		return
+	}
+	t.rows = append(t.rows, row)
 }
 
 func verdict(reached bool) string {
