@@ -64,9 +64,6 @@ func (i *Inspector) expose(ctx context.Context, files []*source, q logs.Query, t
 		if err != nil {
 			out.gaps = append(out.gaps, audit.Gap{Source: f.name, Why: "Not all of it was searched for the value itself: time ran out, or it could not be read to its end. Ask again, for a shorter window or with more time."})
 		}
-		if ctx.Err() != nil {
-			break
-		}
 	}
 	return out
 }

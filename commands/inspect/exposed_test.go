@@ -120,3 +120,34 @@ func TestWhereNoValueStandsNothingIsSaid(t *testing.T) {
 		t.Errorf("gaps %+v", report.Gaps)
 	}
 }
+
+// When time has run out by then, each log that was not searched is named.
+func TestWhatWasNotSearchedForTheValueIsSaid(t *testing.T) {
+	t.Parallel()
+	e := newEstate(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	ready := tracerOf(t, retired)
+	inspector, err := inspect.New(inspect.Config{
+		Catalogue: e.cat, SentryToken: e.sentry.Token, Clock: func() time.Time { return now }, SentryTimeout: 5 * time.Second,
+		Tracer: func(ctx context.Context, name, environment string) (*secret.Tracer, error) {
+			cancel() // whoever asks for the tracer has no time left
+			return ready(ctx, name, environment)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := inspector.Audit(ctx, inspect.Request{Secret: "REVALIDATE_SECRET", Environment: "production"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := map[string]bool{}
+	for _, g := range report.Gaps {
+		if strings.Contains(g.Why, "searched for the value itself") {
+			said[g.Source] = true
+		}
+	}
+	if want := map[string]bool{securityLog: true, djangoLog: true, accessLog: true}; !cmp.Equal(want, said) {
+		t.Errorf("not searched: %v, want %v", said, want)
+	}
+}
