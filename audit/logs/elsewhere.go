@@ -31,6 +31,14 @@ const (
 	maxQuote = 4 << 10
 )
 
+// Stopped is an error of whoever takes the records. It ends a reading and is no fault of
+// the source's, which hands Err back as it is.
+type Stopped struct{ Err error }
+
+func (s *Stopped) Error() string { return s.Err.Error() }
+
+func (s *Stopped) Unwrap() error { return s.Err }
+
 // Lines makes records of lines that a server hands out one by one, for sources that cannot
 // be asked for a line again. It is not safe for concurrent use.
 type Lines struct {
@@ -67,7 +75,7 @@ func (q Query) Reach(now time.Time) (from, to time.Time) {
 
 // Take judges one message, line by line: a traceback is one message of several lines. at is
 // the server's time of it and place what finds it there again, such as a cursor. The error
-// is yield's.
+// is yield's, as a *[Stopped].
 func (l *Lines) Take(message []byte, at time.Time, place string) error {
 	l.taken++
 	for line := range bytes.SplitSeq(message, newline) {
@@ -84,7 +92,7 @@ func (l *Lines) Take(message []byte, at time.Time, place string) error {
 		r.Line = string(line[:min(len(line), maxQuote)])
 		r.Name = l.title + " at " + place
 		if err := l.yield(r); err != nil {
-			return err
+			return &Stopped{Err: err}
 		}
 	}
 	return nil

@@ -58,7 +58,7 @@ var sentences = map[string]string{ //nolint:gosec // names of errors, no credent
 // line that was read, zero for none.
 func (s *Source) explain(err error, reached time.Time) error {
 	var (
-		stop       *stopped
+		stop       *logs.Stopped
 		fault      *logs.Fault
 		ended      *endedError
 		unreadable *smithy.DeserializationError
@@ -70,7 +70,7 @@ func (s *Source) explain(err error, reached time.Time) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &stop):
-		return stop.err
+		return stop.Err
 	case errors.As(err, &fault):
 		return fault
 	case errors.Is(err, context.Canceled):

@@ -61,7 +61,7 @@ func (r *reading) walk(ctx context.Context, from, to int64) error {
 		r.seen[row.ptr], r.reached = true, row.at
 		place := row.stream + " " + row.at.Format("2006-01-02T15:04:05.000Z")
 		if err := r.lines.Take([]byte(row.message), row.at, place); err != nil {
-			return &stopped{err}
+			return err
 		}
 	}
 	full := r.source.cfg.Rows
@@ -96,8 +96,3 @@ func (r *reading) walk(ctx context.Context, from, to int64) error {
 		}
 	}
 }
-
-// stopped is an error of whoever takes the records, which is handed back as it is.
-type stopped struct{ err error }
-
-func (s *stopped) Error() string { return s.err.Error() }

@@ -45,7 +45,7 @@ func shown(said string) string { return audit.Clean(strings.TrimSpace(said), 200
 // line that was read, zero for none.
 func (s *Source) explain(err error, reached time.Time) error {
 	var (
-		stop   *stopped
+		stop   *logs.Stopped
 		fault  *logs.Fault
 		failed *failedError
 	)
@@ -54,7 +54,7 @@ func (s *Source) explain(err error, reached time.Time) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &stop):
-		return stop.err
+		return stop.Err
 	case errors.As(err, &fault):
 		return fault
 	case errors.Is(err, context.Canceled):

@@ -71,11 +71,6 @@ func (s *Source) Title() string { return "journal " + s.cfg.Unit }
 // errEnough ends a run of journalctl that has said what it was asked for.
 var errEnough = errors.New("enough")
 
-// stopped is an error of whoever takes the records, which is handed back as it is.
-type stopped struct{ err error }
-
-func (s *stopped) Error() string { return s.err.Error() }
-
 // Scan hands every record of the window to yield, in the journal's order. Begins is the
 // unit's first line; where the journal itself does not reach back to the window, its
 // beginning, and Cut. An error is a *[logs.Fault] or yield's; what was handed out before it
@@ -94,7 +89,7 @@ func (s *Source) Scan(ctx context.Context, q logs.Query, yield func(logs.Record)
 		err = r.filtered(within, span(from, to), grep(s.cfg.Format, q), func(e entry) error {
 			for _, m := range e.messages {
 				if err := lines.Take(m, e.at(), e.Cursor); err != nil {
-					return &stopped{err}
+					return err
 				}
 			}
 			r.reached = e.at()

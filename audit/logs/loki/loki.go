@@ -103,7 +103,7 @@ func (s *Source) Scan(ctx context.Context, q logs.Query, yield func(logs.Record)
 	if err == nil {
 		err = r.walk(within, span{query: s.cfg.Selector + lineFilters(s.cfg.Format, q), from: from, to: to}, func(e entry) error {
 			if err := lines.Take([]byte(e.line), e.at, stampText(e.at)); err != nil {
-				return &stopped{err}
+				return err
 			}
 			return nil
 		})
@@ -120,8 +120,3 @@ func (s *Source) Scan(ctx context.Context, q logs.Query, yield func(logs.Record)
 	}
 	return stats, s.explain(err, r.reached)
 }
-
-// stopped is an error of whoever takes the records, which is handed back as it is.
-type stopped struct{ err error }
-
-func (s *stopped) Error() string { return s.err.Error() }

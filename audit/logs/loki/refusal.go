@@ -80,13 +80,13 @@ func refusedWith(resp *http.Response, now time.Time) *refusal {
 func (s *Source) explain(err error, reached time.Time) error {
 	var refused *refusal
 	var fault *logs.Fault
-	var stop *stopped
+	var stop *logs.Stopped
 	why := "Loki could not be reached; check its address and whether it is up."
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &stop):
-		return stop.err
+		return stop.Err
 	case errors.As(err, &fault):
 		return fault
 	case errors.Is(err, context.DeadlineExceeded):
