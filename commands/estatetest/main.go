@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 )
 
 // Main turns this process into a service of an estate, or into its reload command,
@@ -77,7 +76,9 @@ func serve(told []byte) error {
 	if err != nil {
 		return fmt.Errorf("listening: %w", err)
 	}
-	server := &http.Server{Handler: svc.handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(os.Stderr, "", log.LstdFlags)}
+	// Clients dial connections that they then do not use at once. One that is closed just
+	// when they do use it costs them a request, so it lives longer than they keep it.
+	server := &http.Server{Handler: svc.handler(), ReadHeaderTimeout: 2 * keepIdle, ErrorLog: log.New(os.Stderr, "", log.LstdFlags)}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	if err := announce(s, l.Addr().String()); err != nil {

@@ -16,6 +16,8 @@ const (
 	proofPath  = "/rekey/proof"
 	// maxBody bounds what is read of a request.
 	maxBody = 1 << 20
+	// keepIdle is for how long clients keep a connection that nothing is asked over.
+	keepIdle = 30 * time.Second
 )
 
 // service is the inside of a service process.
@@ -43,7 +45,7 @@ func newService(s spec) (*service, error) {
 		svc.workers = append(svc.workers, w)
 	}
 	svc.client = &http.Client{
-		Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: 30 * time.Second},
+		Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: keepIdle},
 		Timeout:   30 * time.Second,
 	}
 	if s.Service == Web {

@@ -46,6 +46,7 @@ type Count struct {
 	Accepted     int         // 2xx
 	Refused      map[int]int // any other answer, by status
 	Errors       int         // no answer
+	LastError    string      // the newest of these
 	LastAccepted time.Time   // when the newest accepted answer arrived; zero for never
 }
 
@@ -81,7 +82,7 @@ func (e *Estate) StartTraffic(ctx context.Context, cfg TrafficConfig) *Traffic {
 	ctx, cancel := context.WithCancel(ctx)
 	t := &Traffic{
 		estate: e, stolen: cfg.Stolen.Reveal(), cancel: cancel,
-		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: 30 * time.Second}, Timeout: 30 * time.Second},
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: keepIdle}, Timeout: 30 * time.Second},
 	}
 	for _, c := range []*Count{&t.counts.Honest, &t.counts.Attacker, &t.counts.Prober, &t.counts.Left} {
 		c.Refused = map[int]int{}
@@ -172,7 +173,7 @@ func (t *Traffic) probe(n int) {
 func (t *Traffic) send(c *Count, url string, body []byte, h http.Header) {
 	req, err := http.NewRequest(http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
-		t.count(func() { c.Sent++; c.Errors++ })
+		t.count(func() { c.Sent, c.Errors, c.LastError = c.Sent+1, c.Errors+1, err.Error() })
 		return
 	}
 	req.Header = h
@@ -180,7 +181,7 @@ func (t *Traffic) send(c *Count, url string, body []byte, h http.Header) {
 	t.count(func() { c.Sent++ })
 	res, err := t.client.Do(req)
 	if err != nil {
-		t.count(func() { c.Errors++ })
+		t.count(func() { c.Errors, c.LastError = c.Errors+1, err.Error() })
 		return
 	}
 	_, _ = io.Copy(io.Discard, res.Body) // the status is what counts

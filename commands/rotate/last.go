@@ -36,7 +36,7 @@ func (r *Rotator) last(ctx context.Context, s Subject) (Result, error) {
 	now := r.cfg.Now()
 	switch {
 	case d.Open && d.Kill:
-		return r.over(d, ended(d)+commands.NameOf(d.By)+" chose to end it now."), nil
+		return r.over(d, ended(d)+putOff(d)+commands.NameOf(d.By)+" chose to end it now."), nil
 	case d.Open && !now.Before(d.Until) && d.Times == 0:
 		return r.over(d, ended(d)+"Nobody chose otherwise until "+clock(d.Until)+"."), nil
 	case d.Open && !now.Before(d.Until):
@@ -62,6 +62,14 @@ func ended(d commands.Respite) string {
 		at = ", as of " + clock(d.SeenAt)
 	}
 	return "Ended at a cost: it was still used by " + d.Seen + at + ". "
+}
+
+// putOff tells whoever reads the end alone that it had been put off before.
+func putOff(d commands.Respite) string {
+	if d.Times == 0 {
+		return ""
+	}
+	return fmt.Sprintf("Its end had been put off (%d of %d). ", d.Times, commands.MaxHolds)
 }
 
 // stands makes the run wait for a person.
