@@ -143,3 +143,17 @@ func FuzzStamp(f *testing.F) {
 		}
 	})
 }
+
+// TestDays holds the calendar against Go's, in all years a stamp of four digits can name.
+func TestDays(t *testing.T) {
+	t.Parallel()
+	for at := time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC); at.Year() < 10000; at = at.AddDate(0, 0, 1) {
+		year, month, day := at.Date()
+		if got, want := days(year, month, day), at.Unix()/86400; got != want {
+			t.Fatalf("%v is day %d, want %d", at, got, want)
+		}
+		if last := at.AddDate(0, 0, 1).Day() == 1; last != (day == daysIn(year, month)) {
+			t.Fatalf("%v is the last of its month: %t, but it has %d days", at, last, daysIn(year, month))
+		}
+	}
+}

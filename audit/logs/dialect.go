@@ -18,6 +18,7 @@ type dialect struct {
 	words   [][]byte // those of them that are words
 	scratch fields
 	inner   *dialect // for lines inside of lines
+	memo    *memo    // nil: nothing is remembered
 }
 
 // newDialect answers the dialect of a log that was last written to at latest; zero where
@@ -25,11 +26,11 @@ type dialect struct {
 func newDialect(format Format, q Query, latest time.Time) *dialect {
 	d := &dialect{
 		format: format, guard: newGuards(q.Endpoints), pattern: q.Pattern, proxies: q.Proxies,
-		clock: clock{zone: q.zone(), latest: latest, window: q.Window},
+		clock: clock{zone: q.zone(), latest: latest, window: q.Window}, memo: &memo{},
 	}
 	d.needles = d.seekable()
 	if format == JSON || format == Auto {
-		d.inner = &dialect{format: Auto, guard: d.guard, proxies: q.Proxies, clock: d.clock}
+		d.inner = &dialect{format: Auto, guard: d.guard, proxies: q.Proxies, clock: d.clock, memo: d.memo}
 	}
 	return d
 }
@@ -47,9 +48,9 @@ func (d *dialect) parse(line []byte) (Record, bool) {
 		}
 		return r, ok
 	case Django:
-		return parseDjango(line, d.guard, d.clock)
+		return d.parseDjango(line)
 	case Security:
-		return parseSecurity(line, d.guard, d.clock)
+		return d.parseSecurity(line)
 	}
 	body, at := d.body(line)
 	var r Record
@@ -62,7 +63,7 @@ func (d *dialect) parse(line []byte) (Record, bool) {
 			r = d.through(r, body)
 		}
 	case likeText:
-		return parseDjango(line, d.guard, d.clock)
+		return d.parseDjango(line)
 	}
 	if ok && r.At.IsZero() {
 		r.At = at

@@ -11,20 +11,20 @@ import (
 // log_response ("%s: %s" of reason phrase and path), django.core.handlers.exception
 // ("Forbidden (Permission denied): %s"), django.middleware.csrf ("Forbidden (%s): %s"),
 // and django.core.servers.basehttp ('"%s" %s %s').
-func parseDjango(line []byte, g guards, c clock) (Record, bool) {
-	if r, ok := parseReason(line, g); ok {
-		if at, ok := stamp(line, c); ok {
+func (d *dialect) parseDjango(line []byte) (Record, bool) {
+	if r, ok := d.parseReason(line); ok {
+		if at, ok := stamp(line, d.clock); ok {
 			r.At = at
 		}
 		return r, true
 	}
-	if r, ok := parseRunserver(line, g); ok {
-		if at, ok := stamp(line, c); ok {
+	if r, ok := d.parseRunserver(line); ok {
+		if at, ok := stamp(line, d.clock); ok {
 			r.At = at
 		}
 		return r, true
 	}
-	return parseSecurity(line, g, c)
+	return d.parseSecurity(line)
 }
 
 var (
@@ -36,7 +36,7 @@ var (
 // parseReason reads the lines of django.request and django.security.csrf, which
 // carry a reason instead of a number. The path is the rest of the line: Django logs
 // it decoded, so it may hold spaces.
-func parseReason(line []byte, g guards) (Record, bool) {
+func (d *dialect) parseReason(line []byte) (Record, bool) {
 	status, from, path := 0, -1, -1
 	if i := bytes.Index(line, unauthorized); i >= 0 {
 		status, from, path = 401, i, i+len(unauthorized)-1
@@ -54,10 +54,10 @@ func parseReason(line []byte, g guards) (Record, bool) {
 	if from < 0 || !startsMessage(line[:from]) {
 		return Record{}, false
 	}
-	clean := canonical(strings.TrimRight(string(line[path:]), " \t"))
-	r := Record{Kind: audit.Denied, Recorder: Request, Status: status, Path: shown(clean)}
-	r.Guarded = g.find("", clean)
-	return r, true
+	p := d.memo.path(strings.TrimRight(string(line[path:]), " \t"))
+	return Record{
+		Kind: audit.Denied, Recorder: Request, Status: status, Path: p.shown, Guarded: d.guard.find("", p.canonical),
+	}, true
 }
 
 // startsMessage reports whether a message may begin after prefix: nothing in it may
@@ -79,7 +79,7 @@ func startsMessage(prefix []byte) bool {
 // ends the line.
 //
 //	[22/Nov/2026 19:35:18] "GET /api/forbidden/ HTTP/1.1" 403 135
-func parseRunserver(line []byte, g guards) (Record, bool) {
+func (d *dialect) parseRunserver(line []byte) (Record, bool) {
 	end := bytes.LastIndexByte(line, '"')
 	if end < 0 {
 		return Record{}, false
@@ -96,9 +96,9 @@ func parseRunserver(line []byte, g guards) (Record, bool) {
 	if method == nil {
 		return Record{}, false
 	}
-	path := canonical(string(target))
-	r := Record{Kind: audit.Denied, Recorder: Runserver, Status: status, Method: string(method), Path: shown(path)}
-	r.Guarded = g.find(r.Method, path)
+	p := d.memo.path(string(target))
+	r := Record{Kind: audit.Denied, Recorder: Runserver, Status: status, Method: string(method), Path: p.shown}
+	r.Guarded = d.guard.find(r.Method, p.canonical)
 	return r, true
 }
 

@@ -12,8 +12,7 @@ type finder struct {
 	query   Query
 	limit   int // bytes of a line that are looked at
 	access  accessLines
-	// needles are those of the dialect.
-	needles needles
+	leap    *leap // nil: there is no other way than judging every line
 
 	data   []byte // whole lines
 	origin int64  // the offset of data[0] in the file
@@ -37,12 +36,10 @@ type found struct {
 
 func newFinder(d *dialect, q Query, limit int, ahead func() timed) finder {
 	f := finder{dialect: d, query: q, limit: limit, ahead: ahead}
-	switch {
-	case d.format == Access:
-		f.access = accessLines{guard: d.guard, zone: d.clock.zone, memo: &memo{}}
-	case d.needles != nil:
-		f.needles = newNeedles(d.needles)
+	if d.format == Access {
+		f.access = accessLines{guard: d.guard, zone: d.clock.zone, memo: d.memo}
 	}
+	f.leap = newLeap(d)
 	return f
 }
 
@@ -57,73 +54,60 @@ func (f *finder) find(out *found) {
 	switch {
 	case f.query.Trace != nil:
 		f.trace(out)
-	case f.dialect.format == Access:
-		f.walk(out)
-	case f.dialect.needles == nil:
-		f.every(out)
+	case f.leap != nil && f.end > 0 && f.leap.ready(f.data[:f.end]):
+		f.leaps(out)
 	default:
-		f.seek(out)
+		f.step(out, 0, f.end)
 	}
 }
 
-// walk judges every line in turn: in an access log evidence is dense and stands at
-// a known field, so going there beats searching for digits.
-func (f *finder) walk(out *found) {
-	for at := 0; at < f.end; {
-		line, request, next, ok := f.access.first(f.data[at:], f.limit)
+// step judges every line from at, where one begins, that begins before until. It answers
+// where the next one begins, and how many it judged.
+func (f *finder) step(out *found, at, until int) (next, lines int) {
+	access := f.dialect.format == Access
+	for at < until {
+		var r Record
+		var length int
+		var ok bool
+		if access {
+			r, length, ok = f.request(f.data[at:])
+		} else {
+			r, length, ok = f.message(f.data[at:])
+		}
 		if ok {
-			if r, ok := f.access.record(line, request); ok {
-				f.keep(out, f.dialect.through(r, line), at)
-			}
-		}
-		out.lines++
-		at += next
-	}
-}
-
-// seek jumps from needle to needle and judges only the lines that hold one.
-func (f *finder) seek(out *found) {
-	if f.end == 0 {
-		return
-	}
-	out.lines += int64(bytes.Count(f.data[:f.end], newline))
-	if f.data[f.end-1] != '\n' {
-		out.lines++
-	}
-	f.needles.reset(f.data)
-	for at := 0; at < f.end; {
-		nearest := f.needles.from(at)
-		if nearest < 0 {
-			return
-		}
-		start := bytes.LastIndexByte(f.data[at:nearest], '\n') + 1 + at
-		if start >= f.end {
-			return
-		}
-		end := len(f.data)
-		if i := bytes.IndexByte(f.data[nearest:], '\n'); i >= 0 {
-			end = nearest + i
-		}
-		if r, ok := f.dialect.judge(trimLine(f.data[start:end], f.limit)); ok {
-			f.keep(out, r, start)
-		}
-		at = end + 1
-	}
-}
-
-// every judges every line in turn, where there is nothing to look for.
-func (f *finder) every(out *found) {
-	for at := 0; at < f.end; {
-		line, next := f.data[at:], len(f.data)
-		if i := bytes.IndexByte(line, '\n'); i >= 0 {
-			line, next = line[:i], at+i+1
-		}
-		out.lines++
-		if r, ok := f.dialect.parse(trimLine(line, f.limit)); ok {
 			f.keep(out, r, at)
 		}
-		at = next
+		lines++
+		at += length
 	}
+	out.lines += int64(lines)
+	return at, lines
+}
+
+// request judges the line of an access log that data begins with.
+func (f *finder) request(data []byte) (r Record, length int, ok bool) {
+	line, at, length, ok := f.access.first(data, f.limit)
+	if ok {
+		if r, ok = f.access.record(line, at); ok {
+			r = f.dialect.through(r, line)
+		}
+	}
+	return r, length, ok
+}
+
+// message judges the line of any other log that data begins with.
+func (f *finder) message(data []byte) (r Record, length int, ok bool) {
+	line, length := data, len(data)
+	if i := bytes.IndexByte(data, '\n'); i >= 0 {
+		line, length = data[:i], i+1
+	}
+	line = trimLine(line, f.limit)
+	if f.dialect.needles == nil {
+		r, ok = f.dialect.parse(line)
+	} else {
+		r, ok = f.dialect.judge(line)
+	}
+	return r, length, ok
 }
 
 // keep adds a record that lies in the window. One without a time of its own takes

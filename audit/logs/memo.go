@@ -16,11 +16,12 @@ const (
 	stampBytes   = 26   // "22/Nov/2026:19:35:18 +0000"
 )
 
-// memo remembers what the parts of an access log's lines mean that come again and
-// again. A nil memo remembers nothing.
+// memo remembers what the parts of lines mean that come again and again. A nil memo
+// remembers nothing.
 type memo struct {
 	requests map[string]asked
 	agents   map[string]string
+	paths    map[string]spelling
 	stamp    [stampBytes]byte
 	at       time.Time
 }
@@ -47,6 +48,24 @@ func (m *memo) request(line []byte, g guards) asked {
 		m.requests = remember(m.requests, string(line), a)
 	}
 	return a
+}
+
+// spelling is a path as the router sees it and as a record keeps it.
+type spelling struct{ canonical, shown string }
+
+// path reads a path or target.
+func (m *memo) path(target string) spelling {
+	if m != nil {
+		if known, ok := m.paths[target]; ok {
+			return known
+		}
+	}
+	p := canonical(target)
+	s := spelling{canonical: p, shown: shown(p)}
+	if m != nil && len(target) <= maxMemoBytes {
+		m.paths = remember(m.paths, target, s)
+	}
+	return s
 }
 
 // agent is a user agent as a record keeps it.

@@ -13,16 +13,20 @@ type needles struct {
 	texts int // how many texts were searched
 }
 
-// needle is a string to be looked for by two bytes of it that are rare in the text.
-// bytes.Index looks for the first one, which is an "n" in every other word.
+// needle is a string to be looked for by two bytes of it that are rarely seen together in
+// the text. bytes.Index looks for the first one, which is an "n" in every other word.
 type needle struct {
 	text        []byte
-	rare, other int // indexes of the bytes to look for, the rarest first
+	rare, other int // indexes of the bytes to look for, the rarer one first
 	next        int // where it stands next in the text, as far as known; len(text): nowhere
 }
 
-// resample is after how many texts it is judged again which bytes are rare.
-const resample = 16
+const (
+	// resample is after how many texts it is judged again which bytes are rare.
+	resample = 16
+	// sampleSize is how many bytes are looked at for that.
+	sampleSize = 4 << 10
+)
 
 // newNeedles prepares strings, none of them empty.
 func newNeedles(list [][]byte) needles {
@@ -45,29 +49,64 @@ func (n *needles) reset(text []byte) {
 	}
 }
 
-// sample counts the bytes of a part of text.
+// sample looks at a part of text for what is rare in it.
 func (n *needles) sample(text []byte) {
-	var seen [256]int
-	for _, c := range text[:min(len(text), 4<<10)] {
-		seen[c]++
-	}
 	for i := range n.list {
-		one := &n.list[i]
-		one.rare = rarest(one.text, &seen, -1)
-		one.other = rarest(one.text, &seen, one.rare)
+		n.list[i].choose(text[:min(len(text), sampleSize)], 1)
 	}
 }
 
-// rarest is the index of the byte of s that was seen least, other than the one at not.
-func rarest(s []byte, seen *[256]int, not int) int {
-	best, fewest := 0, math.MaxInt
-	for at, c := range s {
-		if at != not && seen[c] < fewest {
-			best, fewest = at, seen[c]
+// choose picks the byte that is rarest in text and the one that is seen least at its
+// distance from it, which must be at least apart. Two bytes that are rare each by itself
+// may well belong together: "gu" stands wherever "signature" does.
+func (n *needle) choose(text []byte, apart int) {
+	var seen [256]int
+	for _, c := range text {
+		seen[c]++
+	}
+	n.rare, n.other = -1, -1
+	for at, c := range n.text {
+		if (at >= apart || at+apart < len(n.text)) && (n.rare < 0 || seen[c] < seen[n.text[n.rare]]) {
+			n.rare = at
 		}
 	}
-	return best
+	if n.rare < 0 {
+		n.rare, n.other = 0, 0 // shorter than apart
+		return
+	}
+	together := make([]int, len(n.text))
+	for from := 0; ; from++ {
+		i := bytes.IndexByte(text[from:], n.text[n.rare])
+		if i < 0 {
+			break
+		}
+		from += i
+		for at, c := range n.text {
+			if j := from + at - n.rare; j >= 0 && j < len(text) && text[j] == c {
+				together[at]++
+			}
+		}
+	}
+	fewest := math.MaxInt
+	for at, c := range n.text {
+		if abs(at-n.rare) < apart {
+			continue
+		}
+		// Among those that are never seen with it, the rarest.
+		if often := together[at]<<16 + seen[c]; often < fewest {
+			n.other, fewest = at, often
+		}
+	}
 }
+
+// pair is where the first of the two bytes stands in the needle, and how far behind it the
+// other.
+func (n *needle) pair() (first, gap int) {
+	first = min(n.rare, n.other)
+	return first, max(n.rare, n.other) - first
+}
+
+func abs(n int) int { return max(n, -n) }
 
 // from is where the next of the needles begins at or after at, or -1.
 func (n *needles) from(at int) int {
@@ -93,9 +132,9 @@ func (n *needle) index(text []byte) int {
 	if len(n.text) == 1 {
 		return bytes.IndexByte(text, n.text[0])
 	}
-	first, second := min(n.rare, n.other), max(n.rare, n.other)
-	a, b, gap := n.text[first], n.text[second], second-first
-	end := len(text) - (len(n.text) - second - 1) // the second byte stands before it
+	first, gap := n.pair()
+	a, b := n.text[first], n.text[first+gap]
+	end := len(text) - (len(n.text) - first - gap - 1) // the second byte stands before it
 	misses := 0
 	for at := first; at+gap < end; {
 		i := indexPair(text[at:end], gap, a, b)

@@ -23,15 +23,6 @@ func FuzzNeedle(f *testing.F) {
 		if got, want := n.index(text), bytes.Index(text, word); got != want {
 			t.Errorf("index of %q in %q is %d, want %d", word, text, got, want)
 		}
-		gap := max(n.rare, n.other) - min(n.rare, n.other)
-		for i := range min(len(text), 8) {
-			if gap >= len(text)-i {
-				break
-			}
-			if got, want := indexPair(text[i:], gap, word[0], word[1]), plainPair(text[i:], 0, gap, word[0], word[1]); got != want {
-				t.Errorf("indexPair in %q is %d, want %d", text[i:], got, want)
-			}
-		}
 		all := newNeedles([][]byte{word, word[:2]})
 		all.reset(text)
 		for at := 0; at <= len(text); {
@@ -47,6 +38,54 @@ func FuzzNeedle(f *testing.F) {
 				break
 			}
 			at = i + 1
+		}
+	})
+}
+
+// FuzzPair holds the kernels against going from byte to byte, at any alignment, the
+// newlines that they count included.
+func FuzzPair(f *testing.F) {
+	f.Add(bytes.Repeat([]byte("some line or other\n"), 1000), uint8(4), byte('r'), byte('x'), uint8(7))
+	f.Add(append(bytes.Repeat([]byte("\n"), 20000), `1.2.3.4 "GET / HTTP/1.1" 401 %2f`...), uint8(2), byte('"'), byte('4'), uint8(0))
+	f.Add(append(bytes.Repeat([]byte("x"), 130), "a23b"...), uint8(3), byte('a'), byte('b'), uint8(2))
+	f.Fuzz(func(t *testing.T, text []byte, gap uint8, a, b byte, skip uint8) {
+		text, g := text[min(int(skip), len(text)):], 2+int(gap)%62
+		isPair := func(i int) bool { return i+g < len(text) && text[i] == a && text[i+g] == b }
+		isRefusal := func(i int) bool {
+			return isPair(i) || text[i] == '%' || text[i] == '"' && i+2 < len(text) && text[i+2] == '4'
+		}
+		for _, c := range []struct {
+			name   string
+			search func(s []byte, gap int, a, b byte) (int, int)
+			is     func(i int) bool
+		}{{"pair", pair, isPair}, {"plainPair", plainPair, isPair}, {"refusal", refusal, isRefusal}} {
+			at, lines := c.search(text, g, a, b)
+			seen := at
+			if at < 0 {
+				if seen = -1 - at; len(text)-seen >= 64+g && (vectors() || c.name != "refusal") || seen > len(text) {
+					t.Fatalf("%s looked at %d of %d bytes", c.name, seen, len(text))
+				}
+			} else if !c.is(at) {
+				t.Fatalf("%s finds %q at %d, where it is not", c.name, text, at)
+			}
+			for i := range seen {
+				if c.is(i) {
+					t.Fatalf("%s finds %d in %q, and overlooks %d", c.name, at, text, i)
+				}
+			}
+			if want := bytes.Count(text[:seen], newline); lines != want {
+				t.Fatalf("%s counts %d newlines before %d, want %d", c.name, lines, seen, want)
+			}
+		}
+	})
+}
+
+func FuzzLineStart(f *testing.F) {
+	f.Add([]byte("one\ntwo\n\x0b\x8a\n\x8athree and more"), uint8(2))
+	f.Fuzz(func(t *testing.T, data []byte, from uint8) {
+		low := min(int(from), len(data))
+		if got, want := lineStart(data, low), low+bytes.LastIndexByte(data[low:], '\n')+1; got != want {
+			t.Errorf("the last line of %q begins at %d, want %d", data[low:], got, want)
 		}
 	})
 }

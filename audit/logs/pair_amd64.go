@@ -2,22 +2,49 @@ package logs
 
 import "golang.org/x/sys/cpu"
 
-// indexPairAVX2 is the first i with s[i] == a and s[i+gap] == b, or -1-n when there is
-// none below n. What lies at n and above, fewer than 64 places, it does not look at. gap
-// must be positive and less than len(s).
+// pairAVX2 is pair on the places from which 64 bytes fit, and no further than 16 KiB.
 //
 //go:noescape
-func indexPairAVX2(s []byte, gap int, a, b byte) int
+func pairAVX2(s []byte, gap int, a, b byte) (at, lines int)
 
-// indexPair is the first i with s[i] == a and s[i+gap] == b, or -1.
-func indexPair(s []byte, gap int, a, b byte) int {
-	from := 0
-	if len(s)-gap >= 64 && cpu.X86.HasAVX2 {
-		i := indexPairAVX2(s, gap, a, b)
-		if i >= 0 {
-			return i
-		}
-		from = -1 - i
+// refusalAVX2 is refusal on such places.
+//
+//go:noescape
+func refusalAVX2(s []byte, gap int, a, b byte) (at, lines int)
+
+// vectors reports whether this processor has what the kernels need.
+func vectors() bool { return cpu.X86.HasAVX2 && cpu.X86.HasPOPCNT }
+
+// pair is the first i with s[i] == a and s[i+gap] == b, and how many newlines there are
+// before it. An i of -1-n means that there is none below n: what lies at n and above it
+// may not have looked at. gap must be positive.
+func pair(s []byte, gap int, a, b byte) (at, lines int) {
+	if !vectors() {
+		return plainPair(s, gap, a, b)
 	}
-	return plainPair(s, from, gap, a, b)
+	from := 0
+	for len(s)-from-gap >= 64 {
+		i, n := pairAVX2(s[from:], gap, a, b)
+		lines += n
+		if i >= 0 {
+			return from + i, lines
+		}
+		from += -1 - i
+	}
+	return -1 - from, lines
+}
+
+// refusal is pair that also stops where s[i] == '"' and s[i+2] == '4', and at a '%'. gap
+// must be 2 at least. Without vectors it looks at nothing.
+func refusal(s []byte, gap int, a, b byte) (at, lines int) {
+	from := 0
+	for vectors() && len(s)-from-gap >= 64 {
+		i, n := refusalAVX2(s[from:], gap, a, b)
+		lines += n
+		if i >= 0 {
+			return from + i, lines
+		}
+		from += -1 - i
+	}
+	return -1 - from, lines
 }

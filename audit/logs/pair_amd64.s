@@ -1,49 +1,155 @@
 #include "textflag.h"
 
-// func indexPairAVX2(s []byte, gap int, a, b byte) int
-//
-// 64 places at a time: bytes equal to a, and those gap bytes further on equal to b. The
-// caller leaves the end of s, where 64 do not fit any more, to plain Go.
-TEXT ·indexPairAVX2(SB), NOSPLIT, $0-48
-	MOVQ s_base+0(FP), SI
-	MOVQ s_len+8(FP), CX
-	MOVQ gap+24(FP), DX
-	VPBROADCASTB a+32(FP), Y0
-	VPBROADCASTB b+33(FP), Y1
-	LEAQ (SI)(DX*1), DI // where b is looked for
-	SUBQ DX, CX
-	SUBQ $64, CX        // the last place from which 64 fit
+// Both kernels look at 64 places at a time. Y5 is newlines; how many they have passed is
+// counted bytewise in Y6 and Y7, which hold 254 rounds: then the caller calls again.
+
+// BEGIN reads what both are asked, and bounds CX, the last place from which 64 fit.
+#define BEGIN \
+	MOVQ s_base+0(FP), SI         \
+	MOVQ s_len+8(FP), CX          \
+	MOVQ gap+24(FP), DX           \
+	VPBROADCASTB a+32(FP), Y0     \
+	VPBROADCASTB b+33(FP), Y1     \
+	MOVQ $0x0a, AX                \
+	VMOVQ AX, X5                  \
+	VPBROADCASTB X5, Y5           \
+	VPXOR Y6, Y6, Y6              \
+	VPXOR Y7, Y7, Y7              \
+	LEAQ (SI)(DX*1), DI           \
+	SUBQ $64, CX                  \
+	SUBQ DX, CX                   \
+	MOVQ $(254*64), AX            \
+	CMPQ CX, AX                   \
+	CMOVQGT AX, CX                \
+	XORQ R10, R10                 \
 	XORQ AX, AX
+
+// FOUND answers the place of the lowest hit in lo and hi; R10 is how many newlines there
+// are below it among the 64, of which nlo and nhi are masks.
+#define FOUND(lo, hi, nlo, nhi) \
+	VPMOVMSKB lo, R8              \
+	VPMOVMSKB hi, R9              \
+	SHLQ $32, R9                  \
+	ORQ  R9, R8                   \
+	VPMOVMSKB nlo, R10            \
+	VPMOVMSKB nhi, R9             \
+	SHLQ $32, R9                  \
+	ORQ  R9, R10                  \
+	LEAQ -1(R8), R9               \
+	BSFQ R8, DX                   \
+	NOTQ R8                       \
+	ANDQ R8, R9                   \
+	ANDQ R9, R10                  \
+	POPCNTQ R10, R10              \
+	ADDQ DX, AX
+
+// ANSWER adds up the newlines.
+#define ANSWER \
+	VPXOR Y0, Y0, Y0              \
+	VPSADBW Y6, Y0, Y6            \
+	VPSADBW Y7, Y0, Y7            \
+	VPADDQ Y6, Y7, Y6             \
+	VEXTRACTI128 $1, Y6, X7       \
+	VPADDQ X6, X7, X6             \
+	VPSRLDQ $8, X6, X7            \
+	VPADDQ X6, X7, X6             \
+	VMOVQ X6, R8                  \
+	ADDQ R10, R8                  \
+	MOVQ AX, at+40(FP)            \
+	MOVQ R8, lines+48(FP)         \
+	VZEROUPPER
+
+// func pairAVX2(s []byte, gap int, a, b byte) (at, lines int)
+TEXT ·pairAVX2(SB), NOSPLIT, $0-56
+	BEGIN
 
 next:
 	CMPQ AX, CX
 	JGT  none
-	VPCMPEQB (SI)(AX*1), Y0, Y2
-	VPCMPEQB (DI)(AX*1), Y1, Y3
-	VPCMPEQB 32(SI)(AX*1), Y0, Y4
-	VPCMPEQB 32(DI)(AX*1), Y1, Y5
-	VPAND    Y2, Y3, Y2
-	VPAND    Y4, Y5, Y4
-	VPOR     Y2, Y4, Y3
-	VPTEST   Y3, Y3
+	VMOVDQU  (SI)(AX*1), Y8
+	VMOVDQU  32(SI)(AX*1), Y9
+	VPCMPEQB Y8, Y0, Y10
+	VPCMPEQB (DI)(AX*1), Y1, Y12
+	VPCMPEQB Y9, Y0, Y11
+	VPCMPEQB 32(DI)(AX*1), Y1, Y13
+	VPAND    Y10, Y12, Y10
+	VPAND    Y11, Y13, Y11
+	VPCMPEQB Y8, Y5, Y8
+	VPCMPEQB Y9, Y5, Y9
+	VPOR     Y10, Y11, Y12
+	VPTEST   Y12, Y12
 	JNZ      found
+	VPSUBB   Y8, Y6, Y6
+	VPSUBB   Y9, Y7, Y7
 	ADDQ     $64, AX
 	JMP      next
 
 found:
-	VPMOVMSKB Y2, R8
-	VPMOVMSKB Y4, R9
-	SHLQ      $32, R9
-	ORQ       R9, R8
-	BSFQ      R8, R8
-	ADDQ      R8, AX
-	MOVQ      AX, ret+40(FP)
-	VZEROUPPER
-	RET
+	FOUND(Y10, Y11, Y8, Y9)
+	JMP answer
 
 none:
-	NEGQ AX
-	DECQ AX             // -1-n: there is none among the first n
-	MOVQ AX, ret+40(FP)
-	VZEROUPPER
+	NOTQ AX // -1-n: there is none among the first n
+
+answer:
+	ANSWER
+	RET
+
+// func refusalAVX2(s []byte, gap int, a, b byte) (at, lines int)
+//
+// As pairAVX2, and a quote two before a "4", and a "%".
+TEXT ·refusalAVX2(SB), NOSPLIT, $0-56
+	BEGIN
+	MOVQ $0x22, R8
+	VMOVQ R8, X2
+	VPBROADCASTB X2, Y2 // quotes
+	MOVQ $0x34, R8
+	VMOVQ R8, X3
+	VPBROADCASTB X3, Y3 // fours
+	MOVQ $0x25, R8
+	VMOVQ R8, X4
+	VPBROADCASTB X4, Y4 // percent signs
+
+next:
+	CMPQ AX, CX
+	JGT  none
+	VMOVDQU  (SI)(AX*1), Y8
+	VMOVDQU  32(SI)(AX*1), Y9
+	VPCMPEQB Y8, Y0, Y10
+	VPCMPEQB (DI)(AX*1), Y1, Y11
+	VPCMPEQB Y8, Y2, Y12
+	VPCMPEQB 2(SI)(AX*1), Y3, Y13
+	VPAND    Y10, Y11, Y10
+	VPAND    Y12, Y13, Y12
+	VPCMPEQB Y8, Y4, Y11
+	VPOR     Y10, Y12, Y10
+	VPCMPEQB Y8, Y5, Y8
+	VPOR     Y10, Y11, Y10
+	VPCMPEQB Y9, Y0, Y11
+	VPCMPEQB 32(DI)(AX*1), Y1, Y12
+	VPCMPEQB Y9, Y2, Y13
+	VPCMPEQB 34(SI)(AX*1), Y3, Y14
+	VPAND    Y11, Y12, Y11
+	VPAND    Y13, Y14, Y13
+	VPCMPEQB Y9, Y4, Y12
+	VPOR     Y11, Y13, Y11
+	VPCMPEQB Y9, Y5, Y9
+	VPOR     Y11, Y12, Y11
+	VPOR     Y10, Y11, Y12
+	VPTEST   Y12, Y12
+	JNZ      found
+	VPSUBB   Y8, Y6, Y6
+	VPSUBB   Y9, Y7, Y7
+	ADDQ     $64, AX
+	JMP      next
+
+found:
+	FOUND(Y10, Y11, Y8, Y9)
+	JMP answer
+
+none:
+	NOTQ AX
+
+answer:
+	ANSWER
 	RET

@@ -2,5 +2,12 @@
 
 package logs
 
-// indexPair is the first i with s[i] == a and s[i+gap] == b, or -1.
-func indexPair(s []byte, gap int, a, b byte) int { return plainPair(s, 0, gap, a, b) }
+func vectors() bool { return false }
+
+// pair is the first i with s[i] == a and s[i+gap] == b, and how many newlines there are
+// before it. An i of -1-n means that there is none below n: what lies at n and above it
+// may not have looked at. gap must be positive.
+func pair(s []byte, gap int, a, b byte) (at, lines int) { return plainPair(s, gap, a, b) }
+
+// refusal is for vectors only.
+func refusal([]byte, int, byte, byte) (at, lines int) { return -1, 0 }

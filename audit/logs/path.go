@@ -199,6 +199,7 @@ const (
 	tops     = 0x80 * ones
 	slashes  = '/' * ones
 	percents = '%' * ones
+	newlines = '\n' * ones
 )
 
 // odd reports whether s may hold a "%", or a slash before a slash or a full stop,

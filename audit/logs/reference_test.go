@@ -81,3 +81,30 @@ func FuzzMemo(f *testing.F) {
 		}
 	})
 }
+
+// FuzzMemoOfMessages holds what is remembered of the lines of applications against reading
+// each anew.
+func FuzzMemoOfMessages(f *testing.F) {
+	for _, format := range []Format{Security, Django, JSON, Logfmt, Auto} {
+		lines := seeds(f, format)
+		for i, line := range lines {
+			f.Add(line, lines[(i+1)%len(lines)])
+		}
+	}
+	f.Fuzz(func(t *testing.T, before, line []byte) {
+		for _, format := range []Format{Security, Django, JSON, Logfmt, Auto} {
+			plain, remembering := newDialect(format, query(format), midnight), newDialect(format, query(format), midnight)
+			plain.memo = nil
+			if plain.inner != nil {
+				plain.inner.memo = nil
+			}
+			for _, l := range [][]byte{before, line, before, line} {
+				want, wantOK := plain.parse(l)
+				got, ok := remembering.parse(l)
+				if ok != wantOK || got != want {
+					t.Errorf("%s: after %q, %q is %+v %t, want %+v %t", format, before, l, got, ok, want, wantOK)
+				}
+			}
+		}
+	})
+}

@@ -17,16 +17,16 @@ var phrase = []byte("nvalid signature")
 //
 //	WARNING 2026-11-22 19:35:18,123 views_seo Invalid signature from 203.0.113.66 on POST /api/revalidate/
 //	[22/Nov/2026 19:35:18] WARNING POST /api/revalidate/ ip=203.0.113.66: Invalid signature
-func parseSecurity(line []byte, g guards, c clock) (Record, bool) {
+func (d *dialect) parseSecurity(line []byte) (Record, bool) {
 	head, tail, ok := signatureIn(line)
 	if !ok {
 		return Record{}, false
 	}
 	r := Record{Kind: audit.InvalidSignature, Recorder: Application, Guarded: -1}
-	if at, ok := stamp(line, c); ok {
+	if at, ok := stamp(line, d.clock); ok {
 		r.At = at
 	}
-	r.about(head, tail, g)
+	r.about(head, tail, d)
 	return r, true
 }
 
@@ -42,13 +42,12 @@ func signatureIn(text []byte) (head, tail []byte, ok bool) {
 
 // about reads whose signature it was. What follows the phrase names the client in most
 // layouts, so it is read first; what stands before it fills what is still missing.
-func (r *Record) about(head, tail []byte, g guards) {
+func (r *Record) about(head, tail []byte, d *dialect) {
 	r.fill(tail)
 	r.fill(head)
 	if r.Path != "" {
-		path := canonical(r.Path)
-		r.Guarded = g.find(r.Method, path)
-		r.Path = shown(path)
+		p := d.memo.path(r.Path)
+		r.Guarded, r.Path = d.guard.find(r.Method, p.canonical), p.shown
 	}
 }
 
@@ -148,9 +147,9 @@ func (r *Record) word(word []byte) {
 		if r.Path == "" {
 			r.Path = string(bytes.TrimRight(word, ":"))
 		}
-	case httpMethod(string(word)):
+	case httpMethod(word) != "":
 		if r.Method == "" {
-			r.Method = string(word)
+			r.Method = httpMethod(word)
 		}
 	case !r.Addr.IsValid():
 		if r.Addr = parseAddr(word); !r.Addr.IsValid() {
@@ -159,10 +158,15 @@ func (r *Record) word(word []byte) {
 	}
 }
 
-func httpMethod(s string) bool {
-	switch s {
-	case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT":
-		return true
+// httpMethod is the method that word names, or "".
+func httpMethod(word []byte) string {
+	if len(word) < 3 || word[0] < 'A' || word[0] > 'Z' {
+		return ""
 	}
-	return false
+	for _, method := range [...]string{"GET", "POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"} {
+		if string(word) == method {
+			return method
+		}
+	}
+	return ""
 }

@@ -153,12 +153,41 @@ func date(year int, month time.Month, day, hour, minute, second, nanos int, zone
 	if day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60 || year < 1970 {
 		return time.Time{}, false
 	}
-	// The day is checked by itself, before zones can shift it.
-	if time.Date(year, month, day, 0, 0, 0, 0, time.UTC).Day() != day {
+	if day > daysIn(year, month) {
 		return time.Time{}, false
+	}
+	if zone == time.UTC {
+		seconds := days(year, month, day)*86400 + int64(hour*3600+minute*60+second-offset)
+		return time.Unix(seconds, int64(nanos)).UTC(), true
 	}
 	t := time.Date(year, month, day, hour, minute, second, nanos, zone)
 	return t.Add(-time.Duration(offset) * time.Second).UTC(), true
+}
+
+// daysIn is how many days a month has.
+func daysIn(year int, month time.Month) int {
+	switch month {
+	case time.April, time.June, time.September, time.November:
+		return 30
+	case time.February:
+		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
+			return 29
+		}
+		return 28
+	}
+	return 31
+}
+
+// days is how many days after 1970-01-01 a date is, in the proleptic Gregorian calendar.
+// Years are counted from March, so that a leap day is the last of its year. Source:
+// Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil.
+func days(year int, month time.Month, day int) int64 {
+	y, m := int64(year), int64(month)
+	if m <= 2 {
+		y, m = y-1, m+12
+	}
+	const until1970 = 719468 // from 0000-03-01
+	return 365*y + y/4 - y/100 + y/400 + (153*(m-3)+2)/5 + int64(day) - 1 - until1970
 }
 
 // wallClock reads 19:35:18.

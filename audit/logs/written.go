@@ -22,9 +22,9 @@ func (f *fields) written() (Record, bool) {
 	if len(f.logger) > 0 && !bytes.HasPrefix(f.logger, []byte("django")) {
 		return Record{}, false // somebody else's "Forbidden"
 	}
-	r, ok := parseReason(f.message, f.d.guard)
+	r, ok := f.d.parseReason(f.message)
 	if !ok {
-		r, ok = parseRunserver(f.message, f.d.guard)
+		r, ok = f.d.parseRunserver(f.message)
 	}
 	if !ok {
 		return Record{}, false
@@ -62,7 +62,7 @@ func (f *fields) refusedSignature() (Record, bool) {
 			r.Method = string(method)
 		}
 	}
-	r.about(head, tail, f.d.guard)
+	r.about(head, tail, f.d)
 	if f.addrOf.torn {
 		r.Addr = f.client()
 	}
