@@ -172,11 +172,11 @@ func parseAddr(s []byte) netip.Addr {
 	if len(s) < 2 || len(s) > 64 {
 		return netip.Addr{}
 	}
-	if !bytes.ContainsAny(s, ".:") {
-		return netip.Addr{} // most words are none
-	}
 	if a, ok := quad(s); ok {
 		return a
+	}
+	if !bytes.ContainsAny(s, ".:") {
+		return netip.Addr{} // most words are none
 	}
 	text := string(s)
 	if a, err := netip.ParseAddr(text); err == nil {

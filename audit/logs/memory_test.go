@@ -106,7 +106,7 @@ func readInChild(t *testing.T, path string) {
 	}
 	defer s.Close()
 	events := 0
-	merger := NewMerger(func(Event) { events++ })
+	merger := NewMerger(func(*Event) { events++ })
 	stats, errs := Join(t.Context(), []Source{s}, Query{Endpoints: revalidate}, merger.Add)
 	merger.Close()
 	if errs[0] != nil || events == 0 || len(stats[0].Gaps) > 0 {

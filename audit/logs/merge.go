@@ -21,6 +21,8 @@ const (
 	// maxOpen bounds memory in a flood. Above some 6,000 refused requests a second,
 	// the oldest are finished early and may then be counted once per log.
 	maxOpen = 1 << 15
+	// maxSpare bounds how many finished events are kept to be used again.
+	maxSpare = 1 << 12
 )
 
 // Place is where a record was read.
@@ -39,6 +41,13 @@ func placeOf(source int, r *Record) Place {
 type Event struct {
 	Record
 	Places []Place
+}
+
+// Clone is a copy of e that shares nothing with it.
+func (e *Event) Clone() Event {
+	c := *e
+	c.Places = slices.Clone(e.Places)
+	return c
 }
 
 // Merger joins what several recorders wrote about one request, so that a denial in
@@ -63,14 +72,20 @@ type Event struct {
 // A Merger is fed in time order and is not safe for concurrent use. Its memory is
 // that of the events of about five seconds.
 type Merger struct {
-	emit   func(Event)
+	emit   func(*Event)
 	queues map[key]*queue
 	open   []*group // in order of arrival
+	spare  []*group // finished, to be used again
 	stale  int      // events finished since the queues were last swept
 	now    time.Time
-	// first is the only recorder there was so far, unless several. As its records are
-	// never joined, events need no keys before another comes.
-	first   recorder
+	// As accepted requests are never joined with refused ones, each have their tellers.
+	accepted, refused tellers
+}
+
+// tellers are those who tell of one kind of event. As the records of one are never joined,
+// events need no keys before another comes.
+type tellers struct {
+	first   recorder // the only one so far, unless several
 	several bool
 }
 
@@ -84,21 +99,30 @@ type group struct {
 	Event
 	recs   []recorder
 	closed bool
+	queued bool
 	// Where the two lists begin, as most events are told by one recorder or two.
 	places  [2]Place
 	written [2]recorder
 }
 
-func newGroup(rec recorder, source int, r *Record) *group {
-	g := &group{Event: Event{Record: *r}}
+// newGroup begins an event.
+func (m *Merger) newGroup(rec recorder, source int, r *Record) *group {
+	var g *group
+	if n := len(m.spare); n > 0 {
+		g, m.spare = m.spare[n-1], m.spare[:n-1]
+		g.closed = false
+	} else {
+		g = &group{}
+	}
+	g.Record = *r
 	g.places[0], g.written[0] = placeOf(source, r), rec
 	g.Places, g.recs = g.places[:1], g.written[:1]
 	return g
 }
 
 // NewMerger answers a merger that hands finished events to emit, in about the order
-// they happened.
-func NewMerger(emit func(Event)) *Merger {
+// they happened. An event is emit's until it returns; what it keeps, it clones.
+func NewMerger(emit func(*Event)) *Merger {
 	return &Merger{emit: emit, queues: map[key]*queue{}}
 }
 
@@ -109,7 +133,8 @@ func (m *Merger) Add(source int, r Record) {
 		m.now = r.At
 		m.expire()
 	}
-	if m.meet(rec) {
+	several := m.meet(rec, r.Kind)
+	if several {
 		if g := m.partner(rec, &r); g != nil {
 			known := g.keys()
 			g.join(rec, source, &r)
@@ -117,38 +142,41 @@ func (m *Merger) Add(source int, r Record) {
 			return
 		}
 	}
-	g := newGroup(rec, source, &r)
+	g := m.newGroup(rec, source, &r)
 	m.open = append(m.open, g)
 	if len(m.open) > maxOpen {
 		m.finish(1)
 	}
-	if m.several {
+	if several {
 		m.offer(g, nil)
 	}
 }
 
-// meet reports whether there was another recorder than rec.
-func (m *Merger) meet(rec recorder) bool {
+// meet reports whether another than rec has told of such events.
+func (m *Merger) meet(rec recorder, kind audit.Kind) bool {
+	w := &m.refused
+	if kind == audit.Used {
+		w = &m.accepted
+	}
 	switch {
-	case m.several, rec == m.first:
-		return m.several
-	case m.first == recorder{}:
-		m.first = rec
+	case w.several, rec == w.first:
+		return w.several
+	case w.first == recorder{}:
+		w.first = rec
 		return false
 	}
-	m.several = true
+	w.several = true
 	for _, g := range m.open {
-		m.offer(g, nil)
+		if (g.Kind == audit.Used) == (kind == audit.Used) {
+			m.offer(g, nil)
+		}
 	}
 	return true
 }
 
 // Close finishes all open events.
 func (m *Merger) Close() {
-	for _, g := range m.open {
-		g.closed = true
-		m.emit(g.Event)
-	}
+	m.finish(len(m.open))
 	m.open, m.queues = nil, map[key]*queue{}
 }
 
@@ -165,8 +193,11 @@ func (m *Merger) expire() {
 func (m *Merger) finish(n int) {
 	for i, g := range m.open[:n] {
 		g.closed = true
-		m.emit(g.Event)
+		m.emit(&g.Event)
 		m.open[i] = nil
+		if !g.queued && len(m.spare) < maxSpare {
+			m.spare = append(m.spare, g)
+		}
 	}
 	m.open = m.open[n:]
 	if m.stale += n; m.stale > sweepAfter {

@@ -42,7 +42,7 @@ func (s said) record() Record {
 
 func merged(lines []said) []Event {
 	var events []Event
-	m := NewMerger(func(e Event) { events = append(events, e) })
+	m := NewMerger(func(e *Event) { events = append(events, e.Clone()) })
 	for _, s := range lines {
 		m.Add(s.source, s.record())
 	}
@@ -232,7 +232,7 @@ func TestPlantedRequestsAreCountedOnce(t *testing.T) {
 // A flood of distinct paths must not be kept.
 func TestMergerForgets(t *testing.T) {
 	t.Parallel()
-	m := NewMerger(func(Event) {})
+	m := NewMerger(func(*Event) {})
 	for n := range 60_000 {
 		m.Add(nginx, said{nginx, Server, float64(n) / 100, "203.0.113.66", fmt.Sprintf("/p%d", n), "GET", 403}.record())
 	}
@@ -247,7 +247,7 @@ func TestMergerTakesAProxyForNobody(t *testing.T) {
 	at := midnight
 	for _, proxied := range []bool{true, false} {
 		var events []Event
-		m := NewMerger(func(e Event) { events = append(events, e) })
+		m := NewMerger(func(e *Event) { events = append(events, e.Clone()) })
 		m.Add(0, Record{Kind: audit.Denied, Recorder: Server, At: at, Addr: netip.MustParseAddr("10.0.0.1"), Proxied: proxied, Path: "/x", Status: 401, Guarded: -1})
 		m.Add(1, Record{Kind: audit.Denied, Recorder: Server, At: at, Addr: netip.MustParseAddr("203.0.113.66"), Path: "/x", Status: 401, Guarded: -1})
 		m.Close()

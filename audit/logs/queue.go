@@ -68,6 +68,7 @@ func (q *queue) cursor(rec recorder) *cursor {
 
 // offer makes g findable under its keys, except those it is known by already.
 func (m *Merger) offer(g *group, known []key) {
+	g.queued = true
 	for _, k := range g.keys() {
 		if slices.Contains(known, k) {
 			continue

@@ -103,7 +103,7 @@ type refusals struct {
 // maxKinds bounds how many kinds of request are told apart.
 const maxKinds = 1000
 
-func (r *refusals) add(e logs.Event) {
+func (r *refusals) add(e *logs.Event) {
 	about := e.Guarded >= 0 || e.Kind == audit.InvalidSignature && e.Path == ""
 	own, caller := within(e.Addr, r.look.in.Environment.Own), r.look.caller(e.Addr)
 	switch {
@@ -154,7 +154,7 @@ func (l *logLook) fresh(ctx context.Context, r *refusals) ([]*refused, error) {
 	if doubt && l.old == nil {
 		since := l.in.Since.Truncate(time.Second)
 		old := map[key]bool{}
-		problems := l.read(ctx, audit.Window{Since: since.Add(-before), Until: since}, func(e logs.Event) {
+		problems := l.read(ctx, audit.Window{Since: since.Add(-before), Until: since}, func(e *logs.Event) {
 			if e.Kind != audit.Used && len(old) < maxKinds {
 				old[key{e.Addr, e.Method, e.Path}] = true
 			}

@@ -23,7 +23,7 @@ const drift = 10 * time.Minute
 
 // read hands the events of a window to add and answers, in plain words, what of the
 // environment's logs could not be read. current asks for logs that are written to now.
-func (l *logLook) read(ctx context.Context, window audit.Window, add func(logs.Event), current bool) (problems []string) {
+func (l *logLook) read(ctx context.Context, window audit.Window, add func(*logs.Event), current bool) (problems []string) {
 	var sources []logs.Source
 	var opened []*log
 	defer func() {

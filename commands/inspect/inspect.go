@@ -143,7 +143,7 @@ func (i *Inspector) Audit(ctx context.Context, req Request) (audit.Report, error
 
 	report := audit.Report{
 		Secret: req.Secret, Environment: env.Name, Window: window,
-		Totals: j.totals, Strangers: j.strangers,
+		Totals: j.totals.counts(), Strangers: j.strangers.counts(),
 		Findings:  j.findings(),
 		Addresses: j.addresses.top(), Paths: j.paths.top(),
 		Read: read.read, Gaps: append(read.gaps, traced().gaps...), Exposed: read.exposed,

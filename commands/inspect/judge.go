@@ -22,9 +22,9 @@ type judge struct {
 	proxies   []netip.Prefix
 	endpoints []secret.Endpoint
 
-	totals    map[audit.Kind]int
-	strangers map[audit.Kind]int
-	newest    map[audit.Kind][]logs.Event
+	totals    byKind
+	strangers byKind
+	newest    [len(eventKinds)]recent
 	addresses tallies
 	paths     tallies
 
@@ -56,14 +56,11 @@ type group struct {
 func newJudge(env secret.Environment, place secret.Place, window audit.Window, died time.Time) *judge {
 	return &judge{
 		own: env.Own, proxies: env.Proxies, endpoints: place.Endpoints, window: window, died: died, usual: newNormal(), timeline: newTimeline(window),
-		totals:    map[audit.Kind]int{audit.InvalidSignature: 0, audit.Denied: 0, audit.Used: 0},
-		strangers: map[audit.Kind]int{audit.InvalidSignature: 0, audit.Denied: 0, audit.Used: 0},
-		newest:    map[audit.Kind][]logs.Event{},
 	}
 }
 
 // add judges one event. What happened before the window only tells what is normal.
-func (j *judge) add(e logs.Event) {
+func (j *judge) add(e *logs.Event) {
 	addr := j.names.of(e.Addr)
 	if e.At.Before(j.window.Since) {
 		j.usual.add(e, addr)
@@ -81,30 +78,26 @@ func (j *judge) add(e logs.Event) {
 	if e.Kind == audit.Used && !j.use(e, addr, ours) {
 		return
 	}
-	j.totals[e.Kind]++
+	kind := kindOf(e.Kind)
+	j.totals[kind]++
 	j.addresses.add(addr, e.At, ours)
 	if e.Path != "" {
 		j.paths.add(e.Path, e.At, ours)
 	}
 	j.lines.add(e, ours)
-	list := j.newest[e.Kind]
-	list = append(list, e)
-	if len(list) >= 2*keep {
-		list = append(list[:0], list[len(list)-keep:]...)
-	}
-	j.newest[e.Kind] = list
+	j.newest[kind].add(e)
 	switch {
 	case ours && about:
 		j.refusedOurs++
 	case ours:
 	case e.Kind == audit.Used:
-		j.strangers[e.Kind]++
+		j.strangers[kind]++
 		j.accepted.add(e, addr, ours)
 		if !j.died.IsZero() && e.At.After(j.died.Add(skew)) {
 			j.late.add(e, addr, ours)
 		}
 	default:
-		j.strangers[e.Kind]++
+		j.strangers[kind]++
 		if about {
 			j.refused.add(e, addr, ours)
 		}
@@ -116,7 +109,7 @@ func (j *judge) add(e logs.Event) {
 const skew = 5 * time.Second
 
 // use sorts an accepted request; it reports whether it is a stranger's.
-func (j *judge) use(e logs.Event, addr string, ours bool) bool {
+func (j *judge) use(e *logs.Event, addr string, ours bool) bool {
 	switch {
 	case ours:
 		return false // what the secret is for
@@ -140,7 +133,7 @@ func (j *judge) use(e logs.Event, addr string, ours bool) bool {
 	return false
 }
 
-func (g *group) add(e logs.Event, addr string, ours bool) {
+func (g *group) add(e *logs.Event, addr string, ours bool) {
 	if g.Count == 0 || e.At.Before(g.First) {
 		g.First = e.At
 	}

@@ -47,7 +47,7 @@ type ref struct {
 	ours bool
 }
 
-func (l *lines) add(e logs.Event, ours bool) {
+func (l *lines) add(e *logs.Event, ours bool) {
 	if l == nil {
 		return
 	}

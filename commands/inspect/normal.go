@@ -58,7 +58,7 @@ func newNormal() *normal {
 	return &normal{addresses: map[string]int{}, agents: map[string]bool{}, minutes: map[string]minute{}}
 }
 
-func (n *normal) add(e logs.Event, addr string) {
+func (n *normal) add(e *logs.Event, addr string) {
 	if e.Kind != audit.Used {
 		return // refusals are nobody's normal use
 	}

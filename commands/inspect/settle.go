@@ -14,9 +14,8 @@ const textRunes = 300
 // reads their text and names their lines.
 func (j *judge) settle(files []*source) {
 	var kept []logs.Event
-	for _, kind := range []audit.Kind{audit.InvalidSignature, audit.Denied, audit.Used} {
-		list := j.newest[kind]
-		kept = append(kept, list[max(0, len(list)-keep):]...)
+	for i := range j.newest {
+		kept = append(kept, j.newest[i].list()...)
 	}
 	slices.SortStableFunc(kept, func(a, b logs.Event) int { return a.At.Compare(b.At) })
 	where := placeNames(files, kept)

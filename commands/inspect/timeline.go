@@ -33,7 +33,7 @@ func newTimeline(w audit.Window) *audit.Timeline {
 	return t
 }
 
-func count(t *audit.Timeline, e logs.Event, ours bool) {
+func count(t *audit.Timeline, e *logs.Event, ours bool) {
 	if len(t.Slots) == 0 || e.At.Before(t.Slots[0].At) {
 		return
 	}

@@ -29,7 +29,7 @@ type visitors struct {
 	byName map[string]*visitor
 }
 
-func (vs *visitors) add(e logs.Event, addr string, ours bool) {
+func (vs *visitors) add(e *logs.Event, addr string, ours bool) {
 	if vs.byName == nil {
 		vs.byName = map[string]*visitor{}
 	}
