@@ -31,6 +31,27 @@ func TestResidentMemory(t *testing.T) {
 		readInChild(t, path)
 		return
 	}
+	archives := func(extensions ...string) func(dir string) {
+		return func(dir string) {
+			put(t, filepath.Join(dir, "access.log"), refusals(48, 1))
+			for n, ext := range extensions {
+				f, err := os.Create(filepath.Join(dir, fmt.Sprintf("access.log.%d%s", len(extensions)-n, ext)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				var z io.WriteCloser = stdgzip.NewWriter(f)
+				if ext == ".zst" {
+					if z, err = zstd.NewWriter(f, zstd.WithWindowSize(2<<20), zstd.WithEncoderConcurrency(1)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				traffic(t, z, 10*n, 40<<20, 100)
+				if err := f.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
 	for _, test := range []struct {
 		name  string
 		write func(dir string)
@@ -48,27 +69,16 @@ func TestResidentMemory(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			traffic(t, f, 0, 80<<20)
+			traffic(t, f, 0, 80<<20, 100)
 		}},
-		{"archives of 40 MB each, packed as gzip and zstd do by default", func(dir string) {
-			put(t, filepath.Join(dir, "access.log"), refusals(48, 1))
-			for n, ext := range []string{".gz", ".zst"} {
-				f, err := os.Create(filepath.Join(dir, fmt.Sprintf("access.log.%d%s", 2-n, ext)))
-				if err != nil {
-					t.Fatal(err)
-				}
-				var z io.WriteCloser = stdgzip.NewWriter(f)
-				if ext == ".zst" {
-					if z, err = zstd.NewWriter(f, zstd.WithWindowSize(2<<20), zstd.WithEncoderConcurrency(1)); err != nil {
-						t.Fatal(err)
-					}
-				}
-				traffic(t, z, 10*n, 40<<20)
-				if err := f.Close(); err != nil {
-					t.Fatal(err)
-				}
+		{"a file of 80 MB, every line a refusal", func(dir string) {
+			f, err := os.Create(filepath.Join(dir, "access.log"))
+			if err != nil {
+				t.Fatal(err)
 			}
+			traffic(t, f, 0, 80<<20, 1)
 		}},
+		{"archives of 40 MB each, packed as gzip and zstd do by default", archives(".gz", ".zst")},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			dir := t.TempDir()

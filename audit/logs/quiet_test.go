@@ -23,7 +23,7 @@ func BenchmarkQuietLook(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	traffic(b, f, 0, 1<<30)
+	traffic(b, f, 0, 1<<30, 100)
 	for n := range 3 { // and what was rotated away of it
 		older := filepath.Join(filepath.Dir(path), "access.log."+string(rune('1'+n))+".gz")
 		put(b, older, packed(b, older, refusals(-24*(8+n), 60)))
@@ -49,13 +49,13 @@ func BenchmarkQuietLook(b *testing.B) {
 }
 
 // traffic writes an access log from an hour of midnight on, a thousand requests a
-// second, one in a hundred refused: more than most logs hold.
-func traffic(t failer, w io.WriteCloser, hour, size int) {
+// second, one in every so many refused.
+func traffic(t failer, w io.WriteCloser, hour, size, refused int) {
 	t.Helper()
 	var second bytes.Buffer
 	for n := range 1000 {
 		status := 200
-		if n%100 == 0 {
+		if n%refused == 0 {
 			status = 403
 		}
 		fmt.Fprintf(&second, "203.0.113.%d - - [22/Nov/2026:hh:mm:ss +0000] \"GET /%d HTTP/1.1\" %d 1 \"-\" \"curl/8.5\"\n", n%250, n, status)

@@ -78,7 +78,7 @@ func (l *File) scan(ctx context.Context, q Query, from, to int64, consume func(f
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel(nil)
-	p := newPipe(3 * workers)
+	p := newPipe(2 * workers)
 	for range workers {
 		wg.Go(func() {
 			politely(func() {

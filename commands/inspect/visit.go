@@ -72,11 +72,16 @@ func newestOf(list []string, word string, n int) []string {
 	if word == "" || len(list) > 0 && list[0] == word {
 		return list
 	}
-	if i := slices.Index(list, word); i >= 0 {
-		list = slices.Delete(list, i, i+1)
+	i := slices.Index(list, word)
+	if i < 0 {
+		if len(list) < n {
+			list = append(list, "")
+		}
+		i = len(list) - 1
 	}
-	list = slices.Insert(list, 0, word)
-	return list[:min(n, len(list))]
+	copy(list[1:i+1], list[:i])
+	list[0] = word
+	return list
 }
 
 // forget drops the half that matters least.
