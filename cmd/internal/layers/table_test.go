@@ -36,7 +36,7 @@ commands/store/vault:            commands/store commands/secret; vault
 commands/awsrotation:            commands/issue commands/secret commands/store commands/store/aws commands/store/aws/document commands/verify; aws
 commands/verify:                 commands/reload commands/secret; sync
 commands/checklist:              commands/logsource commands/issue/smtp commands/reload commands/secret commands/verify audit audit/logs audit/sentry; pgx
-commands/usage:                  commands/issue commands/secret commands/verify audit
+commands/usage:                  commands/issue commands/secret commands/verify audit audit/logs
 commands/sessions:               commands/reload commands/secret audit
 commands/reload:                 ; sys
 commands/reload/traps:           commands/reload commands/secret commands/store commands/store/dotenv
