@@ -222,7 +222,7 @@ func TestFaults(t *testing.T) {
 		"a silent error":  {`exit 3`, "run it by hand", nil},
 		"something else":  {`echo '{"a":1}'`, "not the journal's JSON", nil},
 		"a wrong message": {`echo '{"__REALTIME_TIMESTAMP":"1795374060000000","MESSAGE":{"a":1}}'`, "not the journal's JSON", nil},
-		"slow":            {`sleep 60`, "in time", context.DeadlineExceeded},
+		"slow":            {`sleep 60`, "journalctl did not answer in time", context.DeadlineExceeded},
 		"nothing":         {`echo '-- No entries --'`, "no line of " + unit, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
