@@ -12,17 +12,17 @@ import (
 // sentence begins with it ("Loki", "journalctl"); reached is the time of the last line that
 // was read, zero for none. Of any other error ok is false: only the source knows what it
 // means.
-func Ended(reader string, err error, reached time.Time) (said error, ok bool) {
+func Ended(reader string, err error, reached time.Time) (ok bool, said error) {
 	var stop *Stopped
 	var fault *Fault
 	var why string
 	switch {
 	case err == nil:
-		return nil, true
+		return true, nil
 	case errors.As(err, &stop):
-		return stop.Err, true
+		return true, stop.Err
 	case errors.As(err, &fault):
-		return fault, true
+		return true, fault
 	case errors.Is(err, context.Canceled):
 		why = "The audit was stopped before " + reader + " had answered."
 	case errors.Is(err, context.DeadlineExceeded) && reached.IsZero():
@@ -30,9 +30,9 @@ func Ended(reader string, err error, reached time.Time) (said error, ok bool) {
 	case errors.Is(err, context.DeadlineExceeded):
 		why = "Time ran out at its line of " + Moment(reached) + ", and what came later was not read; ask for a shorter window, or again with more time."
 	default:
-		return nil, false
+		return false, nil
 	}
-	return &Fault{Why: why, Err: err}, true
+	return true, &Fault{Why: why, Err: err}
 }
 
 // Moment is a time as a sentence gives it: "2026-11-22 19:35:18 UTC".

@@ -32,7 +32,7 @@ func TestEnded(t *testing.T) {
 		"no time for all of it":   {asked(context.DeadlineExceeded), reached, "Time ran out at its line of 2026-11-22 19:35:18 UTC, and what came later was not read; ask for a shorter window, or again with more time.", context.DeadlineExceeded},
 		"what Loki alone can say": {asked(enough), reached, "-", nil},
 	} {
-		said, ok := logs.Ended("Loki", test.err, test.reached)
+		ok, said := logs.Ended("Loki", test.err, test.reached)
 		if ok == (test.says == "-") || (said == nil) != (test.says == "" || test.says == "-") {
 			t.Errorf("%s: %v, %v", name, said, ok)
 			continue

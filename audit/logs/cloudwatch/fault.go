@@ -56,7 +56,7 @@ var sentences = map[string]string{ //nolint:gosec // names of errors, no credent
 // explain makes an error a sentence that says what to do. reached is the time of the last
 // line that was read, zero for none.
 func (s *Source) explain(err error, reached time.Time) error {
-	if said, ok := logs.Ended("CloudWatch", err, reached); ok {
+	if ok, said := logs.Ended("CloudWatch", err, reached); ok {
 		return said
 	}
 	var (

@@ -43,7 +43,7 @@ func shown(said string) string { return audit.Clean(strings.TrimSpace(said), 200
 // explain makes an error a sentence that says what to do. reached is the time of the last
 // line that was read, zero for none.
 func (s *Source) explain(err error, reached time.Time) error {
-	if said, ok := logs.Ended("journalctl", err, reached); ok {
+	if ok, said := logs.Ended("journalctl", err, reached); ok {
 		return said
 	}
 	var failed *failedError

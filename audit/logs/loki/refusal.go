@@ -77,7 +77,7 @@ func refusedWith(resp *http.Response, now time.Time) *refusal {
 // explain makes an error a sentence that says what to do. reached is the time of the last
 // line that was read, zero for none.
 func (s *Source) explain(err error, reached time.Time) error {
-	if said, ok := logs.Ended("Loki", err, reached); ok {
+	if ok, said := logs.Ended("Loki", err, reached); ok {
 		return said
 	}
 	var refused *refusal

@@ -81,6 +81,7 @@ commands/store/vault/vaulttest:
 commands/store/aws/awstest:      audit/audittest/sigv4
 audit/audittest:                 audit
 audit/logs/logstest:
+audit/logs/sourcetest:           audit audit/logs; cmp
 audit/audittest/lokitest:        audit/audittest
 audit/audittest/cloudwatchtest:  audit/audittest audit/audittest/sigv4
 audit/audittest/journaltest:
