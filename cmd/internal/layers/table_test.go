@@ -34,7 +34,7 @@ commands/store/aws:              commands/store commands/store/aws/document comm
 commands/store/aws/document:     commands/store commands/secret
 commands/store/vault:            commands/store commands/secret; vault
 commands/awsrotation:            commands/issue commands/secret commands/store commands/store/aws commands/store/aws/document commands/verify; aws
-commands/verify:                 commands/reload commands/secret; sync
+commands/verify:                 commands/reload commands/secret audit; sync
 commands/checklist:              commands/logsource commands/issue/smtp commands/reload commands/secret commands/verify audit audit/logs audit/sentry; pgx
 commands/usage:                  commands/issue commands/secret commands/verify audit audit/logs
 commands/sessions:               commands/reload commands/secret audit
@@ -43,7 +43,7 @@ commands/reload/traps:           commands/reload commands/secret commands/store 
 commands/issue/sentrykey:        commands/issue commands/verify commands/secret audit audit/sentry audit/sentry/api; sentry
 commands/issue/smtp:             commands/issue commands/secret commands/verify; mail
 commands/issue/command:          commands/issue commands/reload commands/secret commands/verify
-commands/issue/postgres:         commands/issue commands/secret commands/verify; pgx
+commands/issue/postgres:         commands/issue commands/secret commands/verify audit; pgx
 commands/schedule:               commands commands/secret
 commands/issue:                  commands/secret commands/store commands/verify
 commands/rotate:                 commands commands/issue commands/store commands/verify commands/reload commands/secret audit/ledger; sync
