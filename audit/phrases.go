@@ -85,18 +85,12 @@ func wasRefused(n int) string {
 	return "were refused"
 }
 
+// count is Count, but for "no lines".
 func count(n int, noun string) string {
-	switch n {
-	case 0:
+	if n == 0 {
 		return "no " + noun + "s"
-	case 1:
-		return "1 " + noun
 	}
-	digits := fmt.Sprint(n)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits + " " + noun + "s"
+	return Count(n, noun)
 }
 
 // upper starts a sentence; count begins with a digit or with "no".

@@ -72,9 +72,7 @@ func (o *opening) look() (moved bool, err error) {
 			o.drop(p)
 			p, moved = nil, true
 		}
-		// The part after it begins before the window does. A program that was not told
-		// of the rotation may write to it all the same: then it was written to since.
-		if p == nil && before && c.info.ModTime().Before(early) {
+		if p == nil && o.over(c, before) {
 			continue
 		}
 		if p == nil {
@@ -106,6 +104,17 @@ func (o *opening) look() (moved bool, err error) {
 		}
 	}
 	return moved, nil
+}
+
+// over reports whether a candidate ends before the window begins. before says that the part
+// after it begins before the window does. A program that was not told of the rotation may
+// write to it all the same: then it was written to since.
+func (o *opening) over(c candidate, before bool) bool {
+	since := o.Query.Window.Since
+	if o.TrustTimes {
+		return c.info.ModTime().Before(since)
+	}
+	return before && c.info.ModTime().Before(since.Add(-o.margin()))
 }
 
 // plausible reports whether a set looks as between two rotations: with a file to write

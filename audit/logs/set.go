@@ -19,6 +19,11 @@ type SetConfig struct {
 	Name string
 	// Query is what will be asked: parts outside its window are left alone.
 	Query Query
+	// TrustTimes believes the files' times of writing, as those of a log that a program
+	// beside rekey is writing: what was not written to since the window began is left alone,
+	// and a log without a line is read like any other. Evidence is not read so: a copy has
+	// any time it likes, and a log that was just wiped has no line.
+	TrustTimes bool
 }
 
 // Set is a log together with what was rotated away of it, packed or not: one stream of
@@ -53,17 +58,28 @@ func openSet(ctx context.Context, cfg SetConfig, sizes sizes) (*Set, error) {
 	cfg.Name = cmp.Or(cfg.Name, filepath.Base(cfg.Path))
 	o := &opening{SetConfig: cfg, sizes: sizes, spare: &decoders{}}
 	still, err := o.run(ctx)
-	if err == nil && len(o.parts) == 0 && len(o.gaps) == 0 {
-		err = &fs.PathError{Op: "open", Path: cfg.Path, Err: fs.ErrNotExist}
-	}
-	if err == nil && !slices.ContainsFunc(o.parts, func(p *part) bool { return !p.empty() }) && len(o.gaps) == 0 {
-		err = ErrEmpty
+	if err == nil {
+		err = o.nothing()
 	}
 	if err != nil {
 		o.close()
 		return nil, fmt.Errorf("opening log: %w", err)
 	}
 	return o.set(still), nil
+}
+
+// nothing is why there is nothing to read; nil where there is, and where times that are
+// believed say that nothing was written.
+func (o *opening) nothing() error {
+	switch {
+	case len(o.gaps) > 0 || o.TrustTimes && len(o.found) > 0:
+		return nil
+	case len(o.parts) == 0:
+		return &fs.PathError{Op: "open", Path: o.Path, Err: fs.ErrNotExist}
+	case !slices.ContainsFunc(o.parts, func(p *part) bool { return !p.empty() }):
+		return ErrEmpty
+	}
+	return nil
 }
 
 // set puts the parts in order, each once.

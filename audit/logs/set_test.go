@@ -131,19 +131,26 @@ type text struct {
 	data []byte
 }
 
-// TestASetFindsTheSame holds the reading of a rotated set, with all its ways to be
-// packed, against the naive reference.
-func TestASetFindsTheSame(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	runs := 0
+// checkInFolders is rapid.Check with a new folder for every run.
+func checkInFolders(t *testing.T, property func(t *rapid.T, dir string)) {
+	t.Helper()
+	root, runs := t.TempDir(), 0
 	rapid.Check(t, func(t *rapid.T) {
 		runs++
-		dir := filepath.Join(dir, fmt.Sprint(runs))
+		dir := filepath.Join(root, fmt.Sprint(runs))
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
 		defer os.RemoveAll(dir)
+		property(t, dir)
+	})
+}
+
+// TestASetFindsTheSame holds the reading of a rotated set, with all its ways to be
+// packed, against the naive reference.
+func TestASetFindsTheSame(t *testing.T) {
+	t.Parallel()
+	checkInFolders(t, func(t *rapid.T, dir string) {
 		format := rapid.SampledFrom([]Format{Access, Django, Security}).Draw(t, "format")
 		count := rapid.IntRange(1, 5).Draw(t, "parts")
 		at := midnight

@@ -45,10 +45,14 @@ func (s *Set) Scan(ctx context.Context, q Query, yield func(Record) error) (Stat
 		case stopped != nil || ctx.Err() != nil:
 			return s.ended(all), err
 		default: // the other parts are evidence all the same
-			all.Gaps = append(all.Gaps, Gap{Name: p.label, Why: "It could not be read to its end; check the disk.", Left: partial})
+			all.Gaps = append(all.Gaps, p.unfinished())
 		}
 	}
 	return s.ended(all), nil
+}
+
+func (p *part) unfinished() Gap {
+	return Gap{Name: p.label, Why: "It could not be read to its end; check the disk.", Left: partial}
 }
 
 // start is the Stats before anything was read.

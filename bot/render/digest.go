@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"rekey/audit"
 	"rekey/commands"
 )
 
@@ -37,10 +38,10 @@ func digestTitle(d commands.DailyDigest) string {
 	}
 	var parts []string
 	if n := len(d.Overdue); n > 0 {
-		parts = append(parts, group(int64(n))+" overdue")
+		parts = append(parts, audit.Number(n)+" overdue")
 	}
 	if n := len(d.Due); n > 0 {
-		parts = append(parts, group(int64(n))+" due soon")
+		parts = append(parts, audit.Number(n)+" due soon")
 	}
 	if n := len(d.Waiting); n > 0 {
 		parts = append(parts, count(n, "run waits for a person", "runs wait for a person"))

@@ -43,7 +43,7 @@ func totals(r audit.Report) mark {
 		n := r.Totals[k]
 		m := mark("• " + kindWords(k, n))
 		if k != audit.Used && n > 0 {
-			m += mark(fmt.Sprintf(", %s of them not from us", group(int64(r.Strangers[k]))))
+			m += mark(fmt.Sprintf(", %s of them not from us", audit.Number(r.Strangers[k])))
 		}
 		ms = append(ms, m)
 	}
@@ -90,7 +90,7 @@ func address(f audit.Finding) string {
 func tallies(ts []audit.Tally) []mark {
 	var ms []mark
 	for _, t := range ts {
-		m := "• " + code(t.Name, 200) + mark(" "+group(int64(t.Count))+" ×")
+		m := "• " + code(t.Name, 200) + mark(" "+audit.Number(t.Count)+" ×")
 		if sp := span(t.First, t.Last); sp != "" {
 			m += ", " + text(sp, 80)
 		}
@@ -105,7 +105,7 @@ func tallies(ts []audit.Tally) []mark {
 func issues(is []audit.Issue) []mark {
 	var ms []mark
 	for _, i := range is {
-		m := "• " + code(i.ShortID, 60) + " " + code(i.Title, 240) + mark(" "+group(i.Count)+" ×")
+		m := "• " + code(i.ShortID, 60) + " " + code(i.Title, 240) + mark(" "+audit.Number(i.Count)+" ×")
 		if sp := span(i.First, i.Last); sp != "" {
 			m += ", " + text(sp, 80)
 		}

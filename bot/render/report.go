@@ -50,7 +50,7 @@ func notFromUs(r audit.Report, k audit.Kind) string {
 	if k == audit.Used || r.Totals[k] == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" (%s not from us)", group(int64(r.Strangers[k])))
+	return fmt.Sprintf(" (%s not from us)", audit.Number(r.Strangers[k]))
 }
 
 func mdList(b *strings.Builder, title string, lines []string) {
@@ -86,7 +86,7 @@ func mdVisitors(b *strings.Builder, vs []audit.Visitor) {
 			unusual = strings.TrimSuffix(broke+"; "+unusual, "; ")
 		}
 		rows = append(rows, []string{
-			mdCode(v.Addr), strings.Trim(whose(v), "()"), group(int64(v.Accepted)), group(int64(v.Refused)),
+			mdCode(v.Addr), strings.Trim(whose(v), "()"), audit.Number(v.Accepted), audit.Number(v.Refused),
 			span(v.First, v.Last), strings.Join(agents, " "), mdText(unusual),
 		})
 	}
@@ -118,7 +118,7 @@ func mdTallies(b *strings.Builder, title, whose string, words []string, ts []aud
 		if t.Ours {
 			word = words[0]
 		}
-		rows = append(rows, []string{mdCode(t.Name), group(int64(t.Count)), word, span(t.First, t.Last)})
+		rows = append(rows, []string{mdCode(t.Name), audit.Number(t.Count), word, span(t.First, t.Last)})
 	}
 	mdTable(b, title, []string{"Name", "Count", whose, "When"}, rows)
 }
@@ -126,7 +126,7 @@ func mdTallies(b *strings.Builder, title, whose string, words []string, ts []aud
 func mdIssues(b *strings.Builder, is []audit.Issue) {
 	var rows [][]string
 	for _, i := range is {
-		rows = append(rows, []string{mdCode(i.ShortID), mdCode(i.Title), group(i.Count), group(i.Users), span(i.First, i.Last)})
+		rows = append(rows, []string{mdCode(i.ShortID), mdCode(i.Title), audit.Number(i.Count), audit.Number(i.Users), span(i.First, i.Last)})
 	}
 	mdTable(b, "Sentry", []string{"Issue", "Title", "Count", "Users", "When"}, rows)
 }

@@ -106,7 +106,7 @@ func ReportText(r audit.Report) string {
 	list("Paths", tallyText(r.Paths))
 	var is []string
 	for _, i := range r.Issues {
-		is = append(is, fmt.Sprintf("%s %s: %s times, %s", i.ShortID, i.Title, group(i.Count), span(i.First, i.Last)))
+		is = append(is, fmt.Sprintf("%s %s: %s times, %s", i.ShortID, i.Title, audit.Number(i.Count), span(i.First, i.Last)))
 	}
 	list("Sentry", is)
 	var gs []string
@@ -125,7 +125,7 @@ func tallyText(ts []audit.Tally) []string {
 		if t.Ours {
 			ours = " (ours)"
 		}
-		out = append(out, fmt.Sprintf("%s %s times, %s%s", t.Name, group(int64(t.Count)), span(t.First, t.Last), ours))
+		out = append(out, fmt.Sprintf("%s %s times, %s%s", t.Name, audit.Number(t.Count), span(t.First, t.Last), ours))
 	}
 	return out
 }

@@ -95,14 +95,14 @@ func letIn(v audit.Visitor) string {
 	if v.Accepted == 0 {
 		return "never let in"
 	}
-	return "let in " + group(int64(v.Accepted)) + " ×"
+	return "let in " + audit.Number(v.Accepted) + " ×"
 }
 
 func refusedWords(v audit.Visitor) string {
 	if v.Refused == 0 {
 		return ""
 	}
-	return ", refused " + group(int64(v.Refused)) + " ×"
+	return ", refused " + audit.Number(v.Refused) + " ×"
 }
 
 // brokeIn is the pattern that matters most; "" where it is not there.
@@ -110,7 +110,7 @@ func brokeIn(v audit.Visitor) string {
 	if v.Ours || v.RefusedFirst == 0 || v.Accepted == 0 { // our own are refused while they reload
 		return ""
 	}
-	return fmt.Sprintf("Refused %s × first, then let in at %s", group(int64(v.RefusedFirst)), clock(v.Entered))
+	return fmt.Sprintf("Refused %s × first, then let in at %s", audit.Number(v.RefusedFirst), clock(v.Entered))
 }
 
 func facts(v audit.Visitor) []string {
@@ -122,10 +122,10 @@ func facts(v audit.Visitor) []string {
 		fs = append(fs, "last let in at "+clock(v.LastIn))
 	}
 	if v.Peak > 1 {
-		fs = append(fs, "at most "+group(int64(v.Peak))+" a minute")
+		fs = append(fs, "at most "+audit.Number(v.Peak)+" a minute")
 	}
 	if v.Elsewhere > 0 {
-		fs = append(fs, "refused "+group(int64(v.Elsewhere))+" × elsewhere, too")
+		fs = append(fs, "refused "+audit.Number(v.Elsewhere)+" × elsewhere, too")
 	}
 	if len(fs) == 0 {
 		fs = append(fs, "at a time that was not recorded")

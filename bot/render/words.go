@@ -139,20 +139,7 @@ func count(n int, one, many string) string {
 	case 1:
 		return "1 " + one
 	}
-	return group(int64(n)) + " " + many
-}
-
-// group prints 8112 as "8,112".
-func group(n int64) string {
-	s := fmt.Sprint(n)
-	sign := ""
-	if n < 0 {
-		sign, s = "-", s[1:]
-	}
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return sign + s
+	return audit.Number(n) + " " + many
 }
 
 // modeWords explains a mode to somebody who did not choose it.

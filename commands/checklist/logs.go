@@ -75,9 +75,9 @@ func (l *logLook) look(ctx context.Context) finding {
 		return unknown("%s", strings.Join(problems, "; "))
 	case r.undecided > 0:
 		return unknown("%s from our own addresses since %s UTC may be rekey's own questions: no access log in the combined format shows their user agent",
-			plural(r.undecided, "refusal"), at)
+			audit.Count(r.undecided, "refusal"), at)
 	case r.nameless > 0:
-		return unknown("%s on the secret's endpoints since %s UTC carry no address, so they may be ours; add the access log", plural(r.nameless, "refusal"), at)
+		return unknown("%s on the secret's endpoints since %s UTC carry no address, so they may be ours; add the access log", audit.Count(r.nameless, "refusal"), at)
 	}
 	f := passed("no request of our own was refused since %s UTC", at)
 	f.early = now.Sub(l.in.Since) < written

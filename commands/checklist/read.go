@@ -150,7 +150,7 @@ func (o *log) doubt(s logs.Stats, err error, since time.Time) string {
 	case s.Truncated:
 		return fmt.Sprintf("%s was truncated while it was read", o.name)
 	case s.Timeless > 0:
-		return fmt.Sprintf("%s in %s carry no time; give its formatter one", plural(int(s.Timeless), "refusal"), o.name)
+		return fmt.Sprintf("%s in %s carry no time; give its formatter one", audit.Count(s.Timeless, "refusal"), o.name)
 	case file && at.Before(since): // nothing was written to it in the window
 	case s.Sampled > 0 && s.Requests+s.Messages == 0:
 		return fmt.Sprintf("no line of %s could be understood; name its format in the catalogue, or write a pattern for it", o.name)

@@ -37,7 +37,7 @@ func (c *Checklist) sentry(ctx context.Context, in Input) finding {
 	}
 	switch {
 	case len(fresh) > 0:
-		f := failed("%s since %s UTC: %s", plural(len(fresh), "new issue"), since.UTC().Format(time.TimeOnly), c.titles(fresh))
+		f := failed("%s since %s UTC: %s", audit.Count(len(fresh), "new issue"), since.UTC().Format(time.TimeOnly), c.titles(fresh))
 		f.settled = true // an issue does not go away by waiting
 		return f
 	case len(gaps) > 0:
@@ -77,11 +77,4 @@ func paths(in Input) []string {
 		list = append(list, e.Path)
 	}
 	return list
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -43,7 +43,7 @@ func (f *source) holes(window audit.Window, s logs.Stats, scanErr error, e reach
 		hole(audit.Partial, "It was truncated again and again while it was read; ask again, or have it renamed instead of copied when it is rotated.")
 	}
 	if s.Timeless > 0 {
-		hole(audit.Partial, "%s carry no time and could not be placed in the window; give its formatter a time.", plural(s.Timeless, "line"))
+		hole(audit.Partial, "%s carry no time and could not be placed in the window; give its formatter a time.", audit.Count(s.Timeless, "line"))
 	}
 	if e.several && s.Disordered {
 		hole(audit.Whole, "It is not in time order, so a request that is also in another log may be counted twice.")
@@ -100,7 +100,7 @@ func reachOf(files []*source, stats []logs.Stats, window audit.Window) map[int]r
 // progress is how far a reading came that time ran out on.
 func progress(s logs.Stats) string {
 	if s.Size == 0 {
-		return plural(s.Lines, "line")
+		return audit.Count(s.Lines, "line")
 	}
 	return size(s.Read) + " of " + size(s.Size)
 }

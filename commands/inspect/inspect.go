@@ -227,7 +227,7 @@ func (i *Inspector) askSentry(ctx context.Context, where secret.Sentry, window a
 	var out fromSentry
 	out.issues, out.gaps = client.Issues(ctx, window)
 	if len(out.gaps) == 0 || len(out.issues) > 0 {
-		out.read = []string{fmt.Sprintf("Sentry %s/%s (%s)", where.Organization, where.Project, plural(int64(len(out.issues)), "issue"))}
+		out.read = []string{fmt.Sprintf("Sentry %s/%s (%s)", where.Organization, where.Project, audit.Count(len(out.issues), "issue"))}
 	}
 	return out
 }

@@ -225,14 +225,14 @@ func (j *judge) gaps() []audit.Gap {
 		gaps = append(gaps, audit.Gap{
 			Source: "catalogue",
 			Why: fmt.Sprintf("It names no callers for %s, so %s cannot be told from misuse (%s); list the addresses that may call it.",
-				listed(j.unlisted.paths.top()), plural(int64(n), "accepted request"), listed(j.unlisted.addresses.top())),
+				listed(j.unlisted.paths.top()), audit.Count(n, "accepted request"), listed(j.unlisted.addresses.top())),
 		})
 	}
 	if n := j.unnamed.Count; n > 0 {
 		gaps = append(gaps, audit.Gap{
 			Source: "access logs",
 			Why: fmt.Sprintf("%s to %s carry the address of a proxy or none (%s); add the proxy's own log, or list the address as a caller if only callers of yours connect from it.",
-				plural(int64(n), "accepted request"), listed(j.unnamed.paths.top()), listed(j.unnamed.addresses.top())),
+				audit.Count(n, "accepted request"), listed(j.unnamed.paths.top()), listed(j.unnamed.addresses.top())),
 		})
 	}
 	return gaps

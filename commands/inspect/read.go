@@ -163,13 +163,13 @@ func (f *source) extent(s logs.Stats) string {
 	if set, ok := f.Source.(*logs.Set); ok && set.Parts() > 1 {
 		files = fmt.Sprintf(" in %d files", set.Parts())
 	}
-	switch lines := plural(s.Lines, "line"); {
+	switch lines := audit.Count(s.Lines, "line"); {
 	case s.Size > 0:
 		return size(s.Size) + files + ", " + lines + " searched"
 	case s.Read > 0:
-		return size(s.Read) + " scanned, " + plural(s.Matched, "line") + " matched"
+		return size(s.Read) + " scanned, " + audit.Count(s.Matched, "line") + " matched"
 	case s.Matched > 0:
-		return plural(s.Matched, "line") + " matched"
+		return audit.Count(s.Matched, "line") + " matched"
 	default:
 		return lines + " searched"
 	}
@@ -184,5 +184,5 @@ func size(n int64) string {
 	case n >= 1e3:
 		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
 	}
-	return plural(n, "byte")
+	return audit.Count(n, "byte")
 }

@@ -2,7 +2,6 @@ package inspect
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"time"
 
@@ -72,16 +71,4 @@ func (t *tallies) top() []audit.Tally {
 		top = append(top, *entry)
 	}
 	return top
-}
-
-// plural counts things for a sentence: "1 line", "8,112 lines".
-func plural(n int64, noun string) string {
-	digits := fmt.Sprint(n)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	if n == 1 {
-		return digits + " " + noun
-	}
-	return digits + " " + noun + "s"
 }

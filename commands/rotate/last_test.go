@@ -191,7 +191,7 @@ func TestAStandingRun(t *testing.T) {
 		"in its time":             {ours, func(*commands.Respite, time.Time) {}, true, "ends by itself at 12:00:20 UTC"},
 		"nobody chose":            {ours, func(d *commands.Respite, now time.Time) { d.Until = now }, false, "Ended at a cost: it was still used by 10.0.0.7 (9 times), as of 11:59:50 UTC. Nobody chose otherwise until 12:00:00 UTC."},
 		"killed":                  {ours, func(d *commands.Respite, _ time.Time) { d.Kill, d.By = true, "cli:root" }, false, "Ended at a cost: it was still used by 10.0.0.7 (9 times), as of 11:59:50 UTC. cli:root chose to end it now."},
-		"put off, then killed":    {ours, func(d *commands.Respite, _ time.Time) { d.Kill, d.Times, d.By = true, 1, "cli:root" }, false, "9 times), as of 11:59:50 UTC. Its end had been put off (1 of 3). cli:root chose to end it now."},
+		"put off, then killed":    {ours, func(d *commands.Respite, _ time.Time) { d.Kill, d.Times, d.By = true, 1, "cli:root" }, false, "9 times), as of 11:59:59 UTC. Its end had been put off (1 of 3). cli:root chose to end it now."},
 		"nobody uses it any more": {gone, func(*commands.Respite, time.Time) {}, false, "Nobody uses the old value any more."},
 		"put off, not seen once": {gone, func(d *commands.Respite, now time.Time) {
 			d.Times, d.By, d.Until, d.LastSeen = 1, "slack:U1 (alice)", now.Add(9*time.Minute), now.Add(-50*time.Second)

@@ -37,7 +37,8 @@ type Check struct {
 // Metric is set.
 type UsageSource struct {
 	// Log is a file in which a line that matches Pattern (RE2) is one use of the old
-	// value. A group named "who" says whose.
+	// value, with what was rotated away of it; or a folder or a pattern of several, as a
+	// log of evidence is. A group named "who" says whose.
 	Log     string
 	Pattern string
 	// Metric is the URL of a page in Prometheus' text format, Series a counter on it,

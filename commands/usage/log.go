@@ -1,15 +1,14 @@
 package usage
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
 	"regexp"
 	"time"
 
 	"rekey/audit"
+	"rekey/audit/logs"
 	"rekey/commands/secret"
 )
 
@@ -35,13 +34,8 @@ func (l *Looker) log(ctx context.Context, s secret.UsageSource, since time.Time,
 	if since.After(from) {
 		from = since.Truncate(time.Second)
 	}
-	t := &tally{pattern: pattern, who: pattern.SubexpIndex("who"), from: from, users: map[string]*user{}}
-	t.name = func(who string) string { return l.shown(who) }
-	if t.who < 0 {
-		whole := filepath.Base(s.Log)
-		t.name = func(string) string { return whole }
-	}
-	if err := readParts(ctx, s.Log, t); err != nil {
+	t, err := read(ctx, s.Log, from, tally{pattern: pattern, who: pattern.SubexpIndex("who"), shown: l.shown})
+	if err != nil {
 		return sight{}, why(s.Log, err)
 	}
 	var out sight
@@ -62,31 +56,34 @@ func (l *Looker) log(ctx context.Context, s secret.UsageSource, since time.Time,
 // tally counts uses.
 type tally struct {
 	pattern *regexp.Regexp
-	who     int // the index of the group that names the user; -1 for none
-	from    time.Time
-	name    func(who string) string
+	who     int                 // the index of the group that names the user; -1 for none
+	shown   func(string) string // makes a name fit to show
+	log     string              // what the log is called that is being read
 	users   map[string]*user
 }
 
-// matches answers whose use a line is.
-func (t *tally) matches(line []byte) (name string, ok bool) {
+// take counts a line, if it is a use.
+func (t *tally) take(line logs.Line) error {
+	name := t.log
 	if t.who < 0 {
-		return t.name(""), t.pattern.Match(line)
+		if !t.pattern.Match(line.Text) {
+			return nil
+		}
+	} else {
+		groups := t.pattern.FindSubmatch(line.Text)
+		if groups == nil {
+			return nil
+		}
+		name = string(groups[t.who])
 	}
-	groups := t.pattern.FindSubmatch(line)
-	if groups == nil {
-		return "", false
+	if line.At.IsZero() {
+		return errTimeless
 	}
-	if name = t.name(string(groups[t.who])); name == "" {
-		name = unnamed
-	}
-	return name, true
+	t.add(cmp.Or(t.shown(name), unnamed), line.At)
+	return nil
 }
 
 func (t *tally) add(name string, at time.Time) {
-	if at.Before(t.from) {
-		return
-	}
 	u := t.users[name]
 	if u == nil {
 		if len(t.users) >= maxNames {
@@ -104,25 +101,3 @@ func (t *tally) add(name string, at time.Time) {
 }
 
 func clean(name string) string { return audit.Clean(name, nameRunes) }
-
-// errTimeless: a line that is a use does not say when.
-var errTimeless = errors.New("the lines that show a use carry no time; give its formatter one")
-
-// errPacked: a rotated part of the log is packed in a way that is not read.
-var errPacked = errors.New("a part of it that was rotated away is packed; keep one unpacked (logrotate's delaycompress)")
-
-// errIrregular: the log is a pipe, a folder or a device.
-var errIrregular = errors.New("it is not a regular file")
-
-// why says in plain words why a log could not be read.
-func why(path string, err error) error {
-	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return err
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%s does not exist; check its path in the catalogue (%w)", path, fs.ErrNotExist)
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("rekey may not read %s (%w)", path, fs.ErrPermission)
-	}
-	return fmt.Errorf("%s could not be read: %w", path, err)
-}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -188,14 +189,31 @@ func TestUnreadableIsNeverNobody(t *testing.T) {
 	write(t, timeless, ago(time.Second), "verified_with=previous", "something")
 	packed := filepath.Join(dir, "packed.log")
 	write(t, packed, ago(time.Second), iso(ago(time.Second))+" x")
-	write(t, packed+".1.xz", ago(time.Minute), "whatever")
+	write(t, packed+".1.xz", ago(time.Minute), "\xfd7zXZ\x00 and so on")
 	broken := filepath.Join(dir, "broken.log")
 	write(t, broken, ago(time.Second), iso(ago(time.Second))+" x")
-	write(t, broken+".1.gz", ago(time.Minute), "this is no gzip")
+	write(t, broken+".1.gz", ago(time.Minute), "\x1f\x8b\x08 this is no gzip")
+	binary := filepath.Join(dir, "binary.log")
+	write(t, binary, ago(time.Second), iso(ago(time.Second))+" x")
+	write(t, binary+".1.gz", ago(time.Minute), "\x00\x01\x02")
+	unnumbered := filepath.Join(dir, "unnumbered.log")
+	write(t, unnumbered, ago(time.Second), iso(ago(time.Second))+" x")
+	write(t, unnumbered+".1", ago(time.Minute), iso(ago(2*time.Minute))+" x", iso(ago(time.Minute))+" x")
+	write(t, unnumbered+".3", ago(2*time.Minute), iso(ago(3*time.Minute))+" x")
+	rotated := filepath.Join(dir, "rotated.log")
+	write(t, rotated+".1", ago(time.Minute), iso(ago(time.Minute))+" x")
+	pipe := filepath.Join(dir, "pipe.log")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	nothing := t.TempDir()
 	fine := filepath.Join(dir, "fine.log")
 	write(t, fine, ago(time.Second), iso(ago(time.Minute))+" verified_with=previous from 10.0.0.7")
 	for path, want := range map[string]string{
-		missing: "does not exist", timeless: "carry no time", packed: "packed", broken: "packed", dir: "not a regular file",
+		missing: "does not exist", timeless: "carry no time", pipe: "not a regular file",
+		packed: "packed.log.1.xz: It is compressed with xz", broken: "broken.log.1.gz: The archive is damaged",
+		binary: "binary.log.1.gz: It is not what its name says", unnumbered: "Between unnumbered.log.1 and unnumbered.log.3 a part is missing",
+		rotated: "only what was rotated away of it", nothing: "no file is there", nothing + "/*.log": "no file is there",
 	} {
 		got, err := looker(t, atNow).Look(t.Context(), append(source(path), source(fine)...), long)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.HasSuffix(err.Error(), ".") {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"rekey/audit"
 )
 
 // place is which of several instances a result is about.
@@ -24,7 +26,7 @@ func (t *tally) passed(at place) Result {
 		}
 		return t.result(Passed, at, "is proven: its worker %s.", t.claims(true))
 	}
-	return t.result(Passed, at, "is proven: it %s, %s in a row.", t.claims(true), count(t.clean, "time", "times"))
+	return t.result(Passed, at, "is proven: it %s, %s in a row.", t.claims(true), audit.Count(t.clean, "time"))
 }
 
 func (t *tally) stopped(at place) Result {
@@ -57,7 +59,7 @@ func (t *tally) missed(at place) Result {
 		return t.result(UnknownCheck, at, "is not proven: only %d of %d workers were heard to agree within %s.", len(t.agreeing()), t.opts.Workers, after)
 	}
 	return t.result(UnknownCheck, at, "is not proven: it agreed only %s in a row within %s, and %d are called for.",
-		count(t.clean, "time", "times"), after, t.opts.Streak)
+		audit.Count(t.clean, "time"), after, t.opts.Streak)
 }
 
 // verb is what a contradicting service does: the opposite of what is wanted.
@@ -99,13 +101,6 @@ func (t *tally) claims(singular bool) string {
 		parts = append(parts, "refuse"+s+" "+strings.Join(refuse, " and "))
 	}
 	return strings.Join(parts, ", and ")
-}
-
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }
 
 // span prints a duration for people: "10 s", "1.5 s", "200 ms".

@@ -126,7 +126,7 @@ func (r *reading) scan(ctx context.Context, q logs.Query) (stats logs.Stats, err
 	case err != nil:
 		return stats, err
 	case kept.After(to):
-		return stats, &logs.Fault{Why: fmt.Sprintf("CloudWatch keeps lines of %s since %s only, after the window ends.", r.source.cfg.Group, stampText(kept))}
+		return stats, &logs.Fault{Why: fmt.Sprintf("CloudWatch keeps lines of %s since %s only, after the window ends.", r.source.cfg.Group, logs.Moment(kept))}
 	}
 	begin := later(from, kept)
 	if err := r.walk(ctx, begin.Unix(), to.Unix()+1); err != nil {
@@ -140,7 +140,7 @@ func (r *reading) scan(ctx context.Context, q logs.Query) (stats logs.Stats, err
 	case r.records > 0:
 	case to.Sub(from) > quiet:
 		return stats, &logs.Fault{Why: fmt.Sprintf("CloudWatch received no line of %s from %s to %s; either there was nothing to log, or it is logged elsewhere by now.",
-			r.source.cfg.Group, stampText(begin), stampText(to))}
+			r.source.cfg.Group, logs.Moment(begin), logs.Moment(to))}
 	default:
 		stats.Ends = kept // a log may rest for that long
 	}
@@ -156,5 +156,3 @@ func later(a, b time.Time) time.Time {
 
 // quiet is for how long a log in use may rest, and what a window is widened by.
 const quiet = 16 * time.Minute
-
-func stampText(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") + " UTC" }

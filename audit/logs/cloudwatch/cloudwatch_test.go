@@ -1,13 +1,9 @@
 package cloudwatch
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,19 +11,19 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"rekey/audit"
 	"rekey/audit/audittest/cloudwatchtest"
 	"rekey/audit/logs"
+	"rekey/audit/logs/sourcetest"
 )
 
 const group = "/leather/api"
 
 var (
-	noon   = time.Date(2026, 11, 22, 19, 0, 0, 0, time.UTC)
-	window = audit.Window{Since: noon, Until: noon.Add(time.Hour)}
-	query  = logs.Query{Window: window, Endpoints: []logs.Endpoint{{Path: "/api/revalidate/", Method: "POST"}, {Path: "/api/track-view/"}}}
+	noon   = sourcetest.Noon()
+	query  = sourcetest.Query()
+	window = query.Window
 )
 
 func start(t *testing.T, cfg cloudwatchtest.Config) *cloudwatchtest.Server {
@@ -72,25 +68,6 @@ func open(t *testing.T, s *cloudwatchtest.Server, change func(*Config)) *Source 
 	return source
 }
 
-func scan(t *testing.T, s *Source, q logs.Query) ([]logs.Record, logs.Stats, error) {
-	t.Helper()
-	var list []logs.Record
-	stats, err := s.Scan(t.Context(), q, func(r logs.Record) error { list = append(list, r); return nil })
-	return list, stats, err
-}
-
-// corpus are the lines of the parsers' own corpus.
-func corpus(t testing.TB, format logs.Format) [][]byte {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join("..", "testdata", string(format)+".log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return bytes.Split(bytes.ToValidUTF8(data, []byte("\ufffd")), []byte("\n"))
-}
-
-var alike = cmp.Options{cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmpopts.IgnoreFields(logs.Record{}, "Offset", "Line", "Name")}
-
 // TestSameAsTheParser: what Insights leaves out is never evidence, and what lies behind a
 // full answer is fetched, once.
 func TestSameAsTheParser(t *testing.T) {
@@ -100,31 +77,16 @@ func TestSameAsTheParser(t *testing.T) {
 			t.Run(fmt.Sprintf("%s by %d", format, rows), func(t *testing.T) {
 				t.Parallel()
 				s := start(t, cloudwatchtest.Config{MaxRows: rows})
-				lines := corpus(t, format)
+				lines := sourcetest.Text(sourcetest.Corpus(t, format))
 				at := func(n int) time.Time { return noon.Add(35*time.Minute + time.Duration(n)*700*time.Millisecond) }
-				p, err := logs.NewParser(format, query)
-				if err != nil {
-					t.Fatal(err)
-				}
-				var want []logs.Record
 				for n, line := range lines {
 					s.Put(group, fmt.Sprint("web-", n%2), cloudwatchtest.Event{At: at(n), Message: string(line)})
-					if r, ok := p.Parse(line, at(n)); ok {
-						want = append(want, r)
-					}
 				}
-				got, stats, err := scan(t, open(t, s, func(c *Config) { c.Format, c.Rows = format, rows }), query)
+				got, stats, err := sourcetest.Scan(t, open(t, s, func(c *Config) { c.Format, c.Rows = format, rows }), query)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if diff := cmp.Diff(want, got, alike); diff != "" || len(want) == 0 {
-					t.Errorf("%d records (-want +got):\n%s", len(want), diff)
-				}
-				for _, r := range got {
-					if !strings.HasPrefix(r.Name, "CloudWatch "+group+" at web-") || r.Line == "" {
-						t.Errorf("a record is called %q and says %q", r.Name, r.Line)
-					}
-				}
+				sourcetest.Same(t, sourcetest.Judged(t, format, lines, at), got, "CloudWatch "+group+" at web-")
 				if !stats.Begins.Equal(noon.AddDate(0, -1, 0)) || stats.Ends.Before(window.Until) {
 					t.Errorf("it begins %s and ends %s", stats.Begins, stats.Ends)
 				}
@@ -137,24 +99,22 @@ func TestSameAsTheParser(t *testing.T) {
 	}
 }
 
-const denied = `203.0.113.66 - - [22/Nov/2026:19:35:18 +0000] "POST /api/revalidate/ HTTP/1.1" 401 29 "-" "%d"`
-
 // TestFlood: many lines in few seconds, up to more in one second than an answer holds.
 func TestFlood(t *testing.T) {
 	t.Parallel()
 	s := start(t, cloudwatchtest.Config{MaxRows: 20})
 	for n := range 300 {
-		s.Put(group, "web", cloudwatchtest.Event{At: noon.Add(35*time.Minute + time.Duration(n)*60*time.Millisecond), Message: fmt.Sprintf(denied, n)})
+		s.Put(group, "web", cloudwatchtest.Event{At: noon.Add(35*time.Minute + time.Duration(n)*60*time.Millisecond), Message: fmt.Sprintf(sourcetest.Denied, n)})
 	}
 	small := func(c *Config) { c.Rows = 20 }
-	got, stats, err := scan(t, open(t, s, small), query)
+	got, stats, err := sourcetest.Scan(t, open(t, s, small), query)
 	if err != nil || len(got) != 300 || len(stats.Gaps) > 0 {
 		t.Errorf("%d of 300 records, %+v, %v", len(got), stats.Gaps, err)
 	}
 	for n := range 50 {
-		s.Put(group, "web", cloudwatchtest.Event{At: noon.Add(40 * time.Minute), Message: fmt.Sprintf(denied, 1000+n)})
+		s.Put(group, "web", cloudwatchtest.Event{At: noon.Add(40 * time.Minute), Message: fmt.Sprintf(sourcetest.Denied, 1000+n)})
 	}
-	got, stats, err = scan(t, open(t, s, small), query)
+	got, stats, err = sourcetest.Scan(t, open(t, s, small), query)
 	if err != nil || len(got) != 320 || len(stats.Gaps) != 1 || !strings.Contains(stats.Gaps[0].Why, "more than 20 lines") || stats.Gaps[0].Left != audit.Partial {
 		t.Errorf("%d records, %+v, %v", len(got), stats.Gaps, err)
 	}
@@ -168,20 +128,20 @@ func TestBeginningIsHonest(t *testing.T) {
 	kept := func(c *Config) { c.Group = "/kept" }
 	long := query
 	long.Window.Since = noon.AddDate(0, 0, -3)
-	if _, stats, err := scan(t, open(t, s, kept), long); err != nil || !stats.Cut || !stats.Begins.Equal(window.Until.AddDate(0, 0, -1)) {
+	if _, stats, err := sourcetest.Scan(t, open(t, s, kept), long); err != nil || !stats.Cut || !stats.Begins.Equal(window.Until.AddDate(0, 0, -1)) {
 		t.Errorf("it keeps a day, and begins %s, %v", stats.Begins, err)
 	}
 	gone := query
 	gone.Window = audit.Window{Since: noon.AddDate(0, 0, -3), Until: noon.AddDate(0, 0, -2)}
-	if _, stats, err := scan(t, open(t, s, kept), gone); err == nil || !strings.Contains(err.Error(), "since 2026-11-21 20:00:00 UTC only") || !stats.Begins.IsZero() {
+	if _, stats, err := sourcetest.Scan(t, open(t, s, kept), gone); err == nil || !strings.Contains(err.Error(), "since 2026-11-21 20:00:00 UTC only") || !stats.Begins.IsZero() {
 		t.Errorf("a window that is no longer kept: %+v, %v", stats, err)
 	}
-	if _, stats, err := scan(t, open(t, s, nil), query); err == nil || !strings.Contains(err.Error(), "received no line") || stats.Begins.IsZero() {
+	if _, stats, err := sourcetest.Scan(t, open(t, s, nil), query); err == nil || !strings.Contains(err.Error(), "received no line") || stats.Begins.IsZero() {
 		t.Errorf("nothing for an hour: %+v, %v", stats, err)
 	}
 	minute := query
 	minute.Window.Since = window.Until.Add(-time.Minute)
-	if _, stats, err := scan(t, open(t, s, nil), minute); err != nil || stats.Begins.IsZero() || !stats.Ends.Before(minute.Window.Since) {
+	if _, stats, err := sourcetest.Scan(t, open(t, s, nil), minute); err != nil || stats.Begins.IsZero() || !stats.Ends.Before(minute.Window.Since) {
 		t.Errorf("nothing for a minute: %+v, %v", stats, err)
 	}
 }
@@ -190,12 +150,12 @@ func TestBeginningIsHonest(t *testing.T) {
 func TestWaits(t *testing.T) {
 	t.Parallel()
 	s := start(t, cloudwatchtest.Config{Concurrent: 3})
-	s.Put(group, "web", cloudwatchtest.Event{At: noon.Add(35 * time.Minute), Message: fmt.Sprintf(denied, 0)})
+	s.Put(group, "web", cloudwatchtest.Event{At: noon.Add(35 * time.Minute), Message: fmt.Sprintf(sourcetest.Denied, 0)})
 	s.Occupy(3)
 	s.Throttle("GetQueryResults", 7)
 	s.Throttle("StartQuery", 7)
 	time.AfterFunc(50*time.Millisecond, func() { s.Occupy(0) })
-	if got, _, err := scan(t, open(t, s, nil), query); err != nil || len(got) != 1 {
+	if got, _, err := sourcetest.Scan(t, open(t, s, nil), query); err != nil || len(got) != 1 {
 		t.Errorf("%d records, %v", len(got), err)
 	}
 }
@@ -228,11 +188,11 @@ func TestFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, cloudwatchtest.Config{})
-			s.Put(group, "web", cloudwatchtest.Event{At: noon.Add(35 * time.Minute), Message: fmt.Sprintf(denied, 0)})
+			s.Put(group, "web", cloudwatchtest.Event{At: noon.Add(35 * time.Minute), Message: fmt.Sprintf(sourcetest.Denied, 0)})
 			if tc.server != nil {
 				tc.server(s)
 			}
-			_, stats, err := scan(t, open(t, s, func(c *Config) {
+			_, stats, err := sourcetest.Scan(t, open(t, s, func(c *Config) {
 				c.Timeout = time.Second
 				if tc.config != nil {
 					tc.config(c)
@@ -262,8 +222,8 @@ func TestUnknownBeginning(t *testing.T) {
 	t.Parallel()
 	s := start(t, cloudwatchtest.Config{})
 	s.Deny("DescribeLogGroups")
-	s.Put(group, "web", cloudwatchtest.Event{At: noon.Add(35 * time.Minute), Message: fmt.Sprintf(denied, 0)})
-	got, stats, err := scan(t, open(t, s, nil), query)
+	s.Put(group, "web", cloudwatchtest.Event{At: noon.Add(35 * time.Minute), Message: fmt.Sprintf(sourcetest.Denied, 0)})
+	got, stats, err := sourcetest.Scan(t, open(t, s, nil), query)
 	if err != nil || len(got) != 1 || len(stats.Gaps) != 1 || stats.Gaps[0].Left != audit.Partial || !strings.Contains(stats.Gaps[0].Why, "allow logs:DescribeLogGroups") {
 		t.Errorf("%d records, %+v, %v", len(got), stats.Gaps, err)
 	}
@@ -273,11 +233,8 @@ func TestUnknownBeginning(t *testing.T) {
 func TestStopped(t *testing.T) {
 	t.Parallel()
 	s := start(t, cloudwatchtest.Config{})
-	s.Put(group, "web", cloudwatchtest.Event{At: noon.Add(35 * time.Minute), Message: fmt.Sprintf(denied, 0)})
-	stop := errors.New("stop")
-	if _, err := open(t, s, nil).Scan(t.Context(), query, func(logs.Record) error { return stop }); err != stop { //nolint:errorlint // the very error
-		t.Errorf("%v", err)
-	}
+	s.Put(group, "web", cloudwatchtest.Event{At: noon.Add(35 * time.Minute), Message: fmt.Sprintf(sourcetest.Denied, 0)})
+	sourcetest.HandsBack(t, open(t, s, nil))
 	s.Hold()
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(100*time.Millisecond, cancel)

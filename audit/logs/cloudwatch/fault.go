@@ -1,7 +1,6 @@
 package cloudwatch
 
 import (
-	"context"
 	"errors"
 	"net/url"
 	"strings"
@@ -57,9 +56,10 @@ var sentences = map[string]string{ //nolint:gosec // names of errors, no credent
 // explain makes an error a sentence that says what to do. reached is the time of the last
 // line that was read, zero for none.
 func (s *Source) explain(err error, reached time.Time) error {
+	if ok, said := logs.Ended("CloudWatch", err, reached); ok {
+		return said
+	}
 	var (
-		stop       *logs.Stopped
-		fault      *logs.Fault
 		ended      *endedError
 		unreadable *smithy.DeserializationError
 		unreached  *url.Error
@@ -67,14 +67,6 @@ func (s *Source) explain(err error, reached time.Time) error {
 	name := code(err)
 	why := "CloudWatch Logs could not be read, for a reason that AWS did not tell; ask again."
 	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &stop):
-		return stop.Err
-	case errors.As(err, &fault):
-		return fault
-	case errors.Is(err, context.Canceled):
-		why = "The audit was stopped before CloudWatch had answered."
 	case errors.Is(err, errNoGroup), name == "ResourceNotFoundException":
 		why = "There is no log group " + s.cfg.Group + " in this account and region (" + s.cfg.AWS.Region + "); check both in the catalogue."
 	case name != "":
@@ -82,10 +74,6 @@ func (s *Source) explain(err error, reached time.Time) error {
 		if says, ok := sentences[name]; ok {
 			why = says
 		}
-	case errors.Is(err, context.DeadlineExceeded) && reached.IsZero():
-		why = "CloudWatch did not answer in time; ask for a shorter window."
-	case errors.Is(err, context.DeadlineExceeded):
-		why = "Time ran out at its line of " + stampText(reached) + ", and what came later was not read; ask for a shorter window, or again with more time."
 	case errors.As(err, &ended) && ended.status == types.QueryStatusTimeout:
 		why = "The query ran for longer than CloudWatch allows; ask for a shorter window."
 	case errors.As(err, &ended) && ended.status == types.QueryStatusCancelled:
@@ -99,8 +87,5 @@ func (s *Source) explain(err error, reached time.Time) error {
 	case strings.Contains(err.Error(), "credentials"):
 		why = "No AWS credentials were found; set a profile, or give this machine a role."
 	}
-	if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
-		err = nil // the SDK's words are not for showing
-	}
-	return &logs.Fault{Why: why, Err: err}
+	return &logs.Fault{Why: why} // the SDK's words are not for showing
 }

@@ -1,7 +1,6 @@
 package cloudwatch
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -9,10 +8,11 @@ import (
 	"rekey/audit"
 	"rekey/audit/audittest/cloudwatchtest"
 	"rekey/audit/logs"
+	"rekey/audit/logs/sourcetest"
 )
 
 func line(at time.Time, path string) cloudwatchtest.Event {
-	return cloudwatchtest.Event{At: at, Message: fmt.Sprintf(`{"ts":%d,"request":{"remote_ip":"192.0.2.5","method":"POST","uri":%q},"status":200}`, at.Unix(), path)}
+	return cloudwatchtest.Event{At: at, Message: sourcetest.Accepted(at, path)}
 }
 
 // TestSample: what a log of JSON holds is told by its newest lines, and little is scanned
@@ -44,7 +44,7 @@ func TestSample(t *testing.T) {
 					break
 				}
 			}
-			_, stats, err := scan(t, open(t, s, func(c *Config) { c.Format = logs.JSON }), long)
+			_, stats, err := sourcetest.Scan(t, open(t, s, func(c *Config) { c.Format = logs.JSON }), long)
 			if err != nil || len(stats.Gaps) > 0 || stats.Messages != 0 || stats.Requests != stats.Sampled {
 				t.Errorf("%+v, %v", stats, err)
 			}
@@ -62,7 +62,7 @@ func TestSample(t *testing.T) {
 			if len(list) != tc.queries || asked > tc.most {
 				t.Errorf("%d queries for %s, want %d for %s", len(list), asked, tc.queries, tc.most)
 			}
-			if _, stats, err = scan(t, open(t, s, nil), long); err != nil || stats.Sampled != 0 || len(s.Queries()) != tc.queries+2 {
+			if _, stats, err = sourcetest.Scan(t, open(t, s, nil), long); err != nil || stats.Sampled != 0 || len(s.Queries()) != tc.queries+2 {
 				t.Errorf("an access log needs no sample: %+v, %v", stats, err)
 			}
 		})
@@ -77,7 +77,7 @@ func TestSampleOfNothing(t *testing.T) {
 	s.AddGroup("/new", cloudwatchtest.Group{Created: window.Until.Add(-20*time.Minute - time.Millisecond)})
 	minute := query
 	minute.Window.Since = window.Until.Add(-time.Minute)
-	_, stats, err := scan(t, open(t, s, func(c *Config) { c.Group, c.Format = "/new", logs.JSON }), minute)
+	_, stats, err := sourcetest.Scan(t, open(t, s, func(c *Config) { c.Group, c.Format = "/new", logs.JSON }), minute)
 	if err != nil || len(stats.Gaps) != 1 || stats.Gaps[0].Left != audit.Unseen || !strings.Contains(stats.Gaps[0].Why, "No line of it was found") {
 		t.Errorf("%+v, %v", stats, err)
 	}

@@ -72,7 +72,7 @@ func (r *reading) walk(ctx context.Context, from, to int64) error {
 	if next == from && rows[0].at.Unix() == from {
 		// A second that fills an answer, whatever else it holds.
 		if r.crowded == "" {
-			r.crowded = fmt.Sprintf("CloudWatch holds more than %d lines that may be evidence in the second of %s, and answers no more of one second.", full, stampText(rows[0].at))
+			r.crowded = fmt.Sprintf("CloudWatch holds more than %d lines that may be evidence in the second of %s, and answers no more of one second.", full, logs.Moment(rows[0].at))
 		}
 		next++
 	}

@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"os/exec"
@@ -44,25 +43,12 @@ func shown(said string) string { return audit.Clean(strings.TrimSpace(said), 200
 // explain makes an error a sentence that says what to do. reached is the time of the last
 // line that was read, zero for none.
 func (s *Source) explain(err error, reached time.Time) error {
-	var (
-		stop   *logs.Stopped
-		fault  *logs.Fault
-		failed *failedError
-	)
+	if ok, said := logs.Ended("journalctl", err, reached); ok {
+		return said
+	}
+	var failed *failedError
 	why := "journalctl could not be run; check that rekey's user may start it."
 	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &stop):
-		return stop.Err
-	case errors.As(err, &fault):
-		return fault
-	case errors.Is(err, context.Canceled):
-		why = "The audit was stopped before the journal was read."
-	case errors.Is(err, context.DeadlineExceeded) && reached.IsZero():
-		why = "The journal could not be read in time; ask for a shorter window."
-	case errors.Is(err, context.DeadlineExceeded):
-		why = "Time ran out at its line of " + reached.UTC().Format(time.RFC3339) + ", and what came later was not read; ask for a shorter window, or again with more time."
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
 		why = "There is no journalctl on this machine; a journal is read where systemd is."
 	case errors.Is(err, errNotJournal):
@@ -75,8 +61,5 @@ func (s *Source) explain(err error, reached time.Time) error {
 			why = "journalctl failed and did not say why; run it by hand: journalctl --unit=" + s.cfg.Unit
 		}
 	}
-	if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
-		err = nil
-	}
-	return &logs.Fault{Why: why, Err: err}
+	return &logs.Fault{Why: why}
 }

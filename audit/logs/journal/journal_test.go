@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,20 +12,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
-
 	"rekey/audit"
 	"rekey/audit/audittest/journaltest"
 	"rekey/audit/logs"
+	"rekey/audit/logs/sourcetest"
 )
 
 const unit = "leather-api.service"
 
 var (
-	noon   = time.Date(2026, 11, 22, 19, 0, 0, 0, time.UTC)
-	window = audit.Window{Since: noon, Until: noon.Add(time.Hour)}
-	query  = logs.Query{Window: window, Endpoints: []logs.Endpoint{{Path: "/api/revalidate/", Method: "POST"}, {Path: "/api/track-view/"}}}
+	noon   = sourcetest.Noon()
+	query  = sourcetest.Query()
+	window = query.Window
 )
 
 func open(t *testing.T, change func(*Config)) *Source {
@@ -42,13 +39,6 @@ func open(t *testing.T, change func(*Config)) *Source {
 	return s
 }
 
-func scan(t *testing.T, s *Source, q logs.Query) ([]logs.Record, logs.Stats, error) {
-	t.Helper()
-	var list []logs.Record
-	stats, err := s.Scan(t.Context(), q, func(r logs.Record) error { list = append(list, r); return nil })
-	return list, stats, err
-}
-
 // written is a directory with a journal of the entries.
 func written(t *testing.T, entries ...journaltest.Entry) string {
 	t.Helper()
@@ -59,17 +49,6 @@ func written(t *testing.T, entries ...journaltest.Entry) string {
 	return dir
 }
 
-func corpus(t testing.TB, format logs.Format) [][]byte {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join("..", "testdata", string(format)+".log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return bytes.Split(bytes.TrimRight(data, "\n"), []byte("\n"))
-}
-
-var alike = cmp.Options{cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmpopts.IgnoreFields(logs.Record{}, "Offset", "Line", "Name")}
-
 // TestSameAsTheParser: what the real journalctl leaves out is never evidence, invalid UTF-8
 // and NUL bytes included.
 func TestSameAsTheParser(t *testing.T) {
@@ -77,35 +56,21 @@ func TestSameAsTheParser(t *testing.T) {
 	for _, format := range []logs.Format{logs.Access, logs.Django, logs.Security} {
 		t.Run(string(format), func(t *testing.T) {
 			t.Parallel()
-			lines := append(corpus(t, format), []byte("\xff\xfe 2026-11-22 19:36:00 Invalid signature from 203.0.113.9 \x00"))
-			p, err := logs.NewParser(format, query)
-			if err != nil {
-				t.Fatal(err)
-			}
+			lines := append(sourcetest.Corpus(t, format), []byte("\xff\xfe 2026-11-22 19:36:00 Invalid signature from 203.0.113.9 \x00"))
 			entries := []journaltest.Entry{{At: noon.Add(-3 * time.Hour), Unit: "other.service", Messages: []string{"oldest"}}}
-			var want []logs.Record
+			at := func(n int) time.Time { return noon.Add(35*time.Minute + time.Duration(n)*time.Second) }
+			source := func(n int) time.Time { return at(n).Add(-time.Millisecond) }
 			for n, line := range lines {
-				at := noon.Add(35*time.Minute + time.Duration(n)*time.Second)
 				entries = append(entries,
-					journaltest.Entry{At: at, Source: at.Add(-time.Millisecond), Unit: unit, Messages: []string{string(line)}},
-					journaltest.Entry{At: at, Unit: "other.service", Messages: []string{string(line)}})
-				if r, ok := p.Parse(line, at.Add(-time.Millisecond)); ok {
-					want = append(want, r)
-				}
+					journaltest.Entry{At: at(n), Source: source(n), Unit: unit, Messages: []string{string(line)}},
+					journaltest.Entry{At: at(n), Unit: "other.service", Messages: []string{string(line)}})
 			}
 			dir := written(t, entries...)
-			got, stats, err := scan(t, open(t, func(c *Config) { c.Format, c.Directory = format, dir }), query)
+			got, stats, err := sourcetest.Scan(t, open(t, func(c *Config) { c.Format, c.Directory = format, dir }), query)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(want, got, alike); diff != "" || len(want) == 0 {
-				t.Errorf("%d records (-want +got):\n%s", len(want), diff)
-			}
-			for _, r := range got {
-				if !strings.HasPrefix(r.Name, "journal "+unit+" at s=") || r.Line == "" {
-					t.Errorf("a record is called %q and says %q", r.Name, r.Line)
-				}
-			}
+			sourcetest.Same(t, sourcetest.Judged(t, format, lines, source), got, "journal "+unit+" at s=")
 			if !stats.Begins.Equal(noon.Add(35*time.Minute)) || stats.Cut || stats.Ends.Before(stats.Begins) {
 				t.Errorf("it begins %s and ends %s, cut %v", stats.Begins, stats.Ends, stats.Cut)
 			}
@@ -121,7 +86,7 @@ func TestCursorFindsTheLineAgain(t *testing.T) {
 	t.Parallel()
 	const line = "Unauthorized: /api/revalidate/"
 	dir := written(t, journaltest.Entry{At: noon.Add(time.Minute), Unit: unit, Messages: []string{line}})
-	got, _, err := scan(t, open(t, func(c *Config) { c.Format, c.Directory = logs.Django, dir }), query)
+	got, _, err := sourcetest.Scan(t, open(t, func(c *Config) { c.Format, c.Directory = logs.Django, dir }), query)
 	if err != nil || len(got) != 1 {
 		t.Fatalf("%+v, %v", got, err)
 	}
@@ -144,11 +109,11 @@ func TestLongAndSeveral(t *testing.T) {
 		// What would make an expression that backtracks give up.
 		journaltest.Entry{At: at, Unit: unit, Messages: []string{strings.Repeat(`%"\"`, 50_000) + `" 200 `}},
 	)
-	got, stats, err := scan(t, open(t, func(c *Config) { c.Format, c.Directory = logs.Django, dir }), query)
+	got, stats, err := sourcetest.Scan(t, open(t, func(c *Config) { c.Format, c.Directory = logs.Django, dir }), query)
 	if err != nil || len(got) != 4 || len(stats.Gaps) > 0 {
 		t.Errorf("%d records, %+v, %v", len(got), stats.Gaps, err)
 	}
-	_, stats, err = scan(t, open(t, func(c *Config) { c.Directory = dir }), query)
+	_, stats, err = sourcetest.Scan(t, open(t, func(c *Config) { c.Directory = dir }), query)
 	if err != nil || len(stats.Gaps) > 0 {
 		t.Errorf("an access log of it: %+v, %v", stats.Gaps, err)
 	}
@@ -160,12 +125,12 @@ func TestBeginningIsHonest(t *testing.T) {
 		journaltest.Entry{At: noon.Add(10 * time.Minute), Unit: "other.service", Messages: []string{"oldest"}},
 		journaltest.Entry{At: noon.Add(20 * time.Minute), Unit: unit, Messages: []string{"first"}})
 	in := func(c *Config) { c.Directory = dir }
-	if _, stats, err := scan(t, open(t, in), query); err != nil || !stats.Cut || !stats.Begins.Equal(noon.Add(10*time.Minute)) {
+	if _, stats, err := sourcetest.Scan(t, open(t, in), query); err != nil || !stats.Cut || !stats.Begins.Equal(noon.Add(10*time.Minute)) {
 		t.Errorf("files that were rotated away: %+v, %v", stats, err)
 	}
 	late := query
 	late.Window.Since = noon.Add(15 * time.Minute)
-	if _, stats, err := scan(t, open(t, in), late); err != nil || stats.Cut || !stats.Begins.Equal(noon.Add(20*time.Minute)) {
+	if _, stats, err := sourcetest.Scan(t, open(t, in), late); err != nil || stats.Cut || !stats.Begins.Equal(noon.Add(20*time.Minute)) {
 		t.Errorf("a journal that reaches back: %+v, %v", stats, err)
 	}
 	past := query
@@ -174,10 +139,10 @@ func TestBeginningIsHonest(t *testing.T) {
 		journaltest.Entry{At: noon, Unit: unit, Messages: []string{"first"}},
 		journaltest.Entry{At: noon.Add(20 * time.Minute), Unit: unit, Messages: []string{"in the window"}},
 		journaltest.Entry{At: noon.Add(50 * time.Minute), Unit: unit, Messages: []string{"after it"}})
-	if _, stats, err := scan(t, open(t, in), past); err != nil || !stats.Ends.Equal(noon.Add(20*time.Minute)) {
+	if _, stats, err := sourcetest.Scan(t, open(t, in), past); err != nil || !stats.Ends.Equal(noon.Add(20*time.Minute)) {
 		t.Errorf("a window of the past: %+v, %v", stats, err)
 	}
-	if _, stats, err := scan(t, open(t, func(c *Config) { c.Directory, c.Unit = dir, "nothing" }), query); err == nil || !strings.Contains(err.Error(), "no line of nothing") || !stats.Begins.IsZero() {
+	if _, stats, err := sourcetest.Scan(t, open(t, func(c *Config) { c.Directory, c.Unit = dir, "nothing" }), query); err == nil || !strings.Contains(err.Error(), "no line of nothing") || !stats.Begins.IsZero() {
 		t.Errorf("no such unit: %+v, %v", stats, err)
 	}
 }
@@ -203,7 +168,7 @@ func TestOldJournalctl(t *testing.T) {
 	for _, complaint := range []string{"Compiled without pattern matching support", "journalctl: unrecognized option '--grep=x'"} {
 		program := script(t, `case "$*" in *--grep=*) echo "`+complaint+`" >&2; exit 1;; esac
 echo '`+plain+`'; echo '`+other+`'`)
-		got, stats, err := scan(t, open(t, func(c *Config) { c.Program, c.Format = program, logs.Django }), query)
+		got, stats, err := sourcetest.Scan(t, open(t, func(c *Config) { c.Program, c.Format = program, logs.Django }), query)
 		if err != nil || len(got) != 1 || stats.Matched != 2 || len(stats.Gaps) != 1 || stats.Gaps[0].Left != audit.Whole || !strings.Contains(stats.Gaps[0].Why, "cannot search") {
 			t.Errorf("%d records, %+v, %v", len(got), stats, err)
 		}
@@ -222,20 +187,20 @@ func TestFaults(t *testing.T) {
 		"a silent error":  {`exit 3`, "run it by hand", nil},
 		"something else":  {`echo '{"a":1}'`, "not the journal's JSON", nil},
 		"a wrong message": {`echo '{"__REALTIME_TIMESTAMP":"1795374060000000","MESSAGE":{"a":1}}'`, "not the journal's JSON", nil},
-		"slow":            {`sleep 60`, "in time", context.DeadlineExceeded},
+		"slow":            {`sleep 60`, "journalctl did not answer in time", context.DeadlineExceeded},
 		"nothing":         {`echo '-- No entries --'`, "no line of " + unit, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			program := script(t, tc.script)
-			_, stats, err := scan(t, open(t, func(c *Config) { c.Program, c.Timeout = program, time.Second }), query)
+			_, stats, err := sourcetest.Scan(t, open(t, func(c *Config) { c.Program, c.Timeout = program, time.Second }), query)
 			var fault *logs.Fault
 			if !errors.As(err, &fault) || !strings.Contains(fault.Why, tc.says) || tc.is != nil && !errors.Is(err, tc.is) || !stats.Begins.IsZero() {
 				t.Errorf("want %q: %+v, %v", tc.says, stats, err)
 			}
 		})
 	}
-	if _, _, err := scan(t, open(t, func(c *Config) { c.Program = "/nonexistent/journalctl" }), query); err == nil || !strings.Contains(err.Error(), "no journalctl on this machine") {
+	if _, _, err := sourcetest.Scan(t, open(t, func(c *Config) { c.Program = "/nonexistent/journalctl" }), query); err == nil || !strings.Contains(err.Error(), "no journalctl on this machine") {
 		t.Errorf("not there: %v", err)
 	}
 }
@@ -249,7 +214,7 @@ func TestPartly(t *testing.T) {
 		"longer than 8 MiB":     `head -c 9000000 /dev/zero | tr '\0' x; echo`,
 	} {
 		program := script(t, text+"\necho '"+plain+"'")
-		got, stats, err := scan(t, open(t, func(c *Config) { c.Program, c.Format = program, logs.Django }), query)
+		got, stats, err := sourcetest.Scan(t, open(t, func(c *Config) { c.Program, c.Format = program, logs.Django }), query)
 		if err != nil || len(got) != 1 || len(stats.Gaps) != 1 || !strings.Contains(stats.Gaps[0].Why, says) || stats.Gaps[0].Left != audit.Partial {
 			t.Errorf("want %q: %d records, %+v, %v", says, len(got), stats.Gaps, err)
 		}
@@ -258,12 +223,9 @@ func TestPartly(t *testing.T) {
 
 func TestStopped(t *testing.T) {
 	t.Parallel()
-	stop := errors.New("stop")
 	program := script(t, "while echo '"+plain+"'; do :; done")
 	source := open(t, func(c *Config) { c.Program, c.Format = program, logs.Django })
-	if _, err := source.Scan(t.Context(), query, func(logs.Record) error { return stop }); err != stop { //nolint:errorlint // the very error
-		t.Errorf("%v", err)
-	}
+	sourcetest.HandsBack(t, source)
 }
 
 func TestNewChecks(t *testing.T) {

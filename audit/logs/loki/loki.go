@@ -98,7 +98,7 @@ func (s *Source) Scan(ctx context.Context, q logs.Query, yield func(logs.Record)
 	stats := logs.Stats{Ordered: true, Cut: true}
 	if stats.Begins, stats.Ends, err = r.extent(within, from, to); err == nil && stats.Begins.IsZero() {
 		err = &logs.Fault{Why: fmt.Sprintf("Loki has no line of %s from %s to %s; check the selector and the tenant, and that the lines are shipped.",
-			s.cfg.Selector, stampText(from.Add(-lookback)), stampText(to))}
+			s.cfg.Selector, logs.Moment(from.Add(-lookback)), logs.Moment(to))}
 	}
 	if err == nil {
 		err = r.walk(within, span{query: s.cfg.Selector + lineFilters(s.cfg.Format, q), from: from, to: to}, func(e entry) error {

@@ -1,33 +1,27 @@
 package loki
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"rekey/audit"
 	"rekey/audit/audittest"
 	"rekey/audit/audittest/lokitest"
 	"rekey/audit/logs"
+	"rekey/audit/logs/sourcetest"
 )
 
 const selector = `{app="leather-api"}`
 
 var (
-	noon   = time.Date(2026, 11, 22, 19, 0, 0, 0, time.UTC)
-	window = audit.Window{Since: noon, Until: noon.Add(time.Hour)}
-	query  = logs.Query{Window: window, Endpoints: []logs.Endpoint{{Path: "/api/revalidate/", Method: "POST"}, {Path: "/api/track-view/"}}}
+	noon   = sourcetest.Noon()
+	query  = sourcetest.Query()
+	window = query.Window
 )
 
 func start(t *testing.T, cfg lokitest.Config) *lokitest.Server {
@@ -54,41 +48,6 @@ func open(t *testing.T, s *lokitest.Server, change func(*Config)) *Source {
 	return source
 }
 
-func scan(t *testing.T, s *Source, q logs.Query) ([]logs.Record, logs.Stats, error) {
-	t.Helper()
-	var list []logs.Record
-	stats, err := s.Scan(t.Context(), q, func(r logs.Record) error { list = append(list, r); return nil })
-	return list, stats, err
-}
-
-// corpus are the lines of the parsers' own corpus.
-func corpus(t testing.TB, format logs.Format) [][]byte {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join("..", "testdata", string(format)+".log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return bytes.Split(bytes.ToValidUTF8(data, []byte("\ufffd")), []byte("\n"))
-}
-
-// reference is what the parser itself makes of the lines, each a second after the other.
-func reference(t *testing.T, format logs.Format, lines [][]byte, at func(int) time.Time) []logs.Record {
-	t.Helper()
-	p, err := logs.NewParser(format, query)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want []logs.Record
-	for n, line := range lines {
-		if r, ok := p.Parse(line, at(n)); ok {
-			want = append(want, r)
-		}
-	}
-	return want
-}
-
-var alike = cmp.Options{cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmpopts.IgnoreFields(logs.Record{}, "Offset", "Line", "Name")}
-
 // TestSameAsTheParser: what Loki leaves out is never evidence, whatever its limits make of
 // the question.
 func TestSameAsTheParser(t *testing.T) {
@@ -105,7 +64,7 @@ func TestSameAsTheParser(t *testing.T) {
 			t.Run(name+", "+string(format), func(t *testing.T) {
 				t.Parallel()
 				s := start(t, cfg)
-				lines := corpus(t, format)
+				lines := sourcetest.Text(sourcetest.Corpus(t, format))
 				// The corpus is of 19:35; Loki received it then, in two streams, and before
 				// and after it something else.
 				at := func(n int) time.Time { return noon.Add(35*time.Minute + time.Duration(n)*time.Second) }
@@ -114,19 +73,12 @@ func TestSameAsTheParser(t *testing.T) {
 					s.Push(map[string]string{"app": "other"}, lokitest.Entry{At: at(n), Line: string(line)})
 				}
 				s.Push(map[string]string{"app": "leather-api", "pod": "0"}, lokitest.Entry{At: noon.Add(-2 * time.Hour), Line: "before"}, lokitest.Entry{At: noon.Add(50 * time.Minute), Line: "after"})
-				got, stats, err := scan(t, open(t, s, func(c *Config) { c.Format = format }), query)
+				got, stats, err := sourcetest.Scan(t, open(t, s, func(c *Config) { c.Format = format }), query)
 				if err != nil {
 					t.Fatal(err)
 				}
-				want := reference(t, format, lines, at)
-				if diff := cmp.Diff(want, got, alike); diff != "" || len(want) == 0 {
-					t.Errorf("%d records (-want +got):\n%s", len(want), diff)
-				}
-				for _, r := range got {
-					if !strings.HasPrefix(r.Name, "Loki "+selector+" at 2026-11-22T19:35:") || r.Line == "" {
-						t.Errorf("a record is called %q and says %q", r.Name, r.Line)
-					}
-				}
+				want := sourcetest.Judged(t, format, lines, at)
+				sourcetest.Same(t, want, got, "Loki "+selector+" at 2026-11-22T19:35:")
 				if !stats.Begins.Equal(noon.Add(-2*time.Hour)) || !stats.Ends.Equal(noon.Add(50*time.Minute)) {
 					t.Errorf("it begins %s and ends %s", stats.Begins, stats.Ends)
 				}
@@ -138,25 +90,23 @@ func TestSameAsTheParser(t *testing.T) {
 	}
 }
 
-const denied = `203.0.113.66 - - [22/Nov/2026:19:35:18 +0000] "POST /api/revalidate/ HTTP/1.1" 401 29 "-" "%d"`
-
 // TestEqualTimes: pages end in the middle of lines that share a time.
 func TestEqualTimes(t *testing.T) {
 	t.Parallel()
 	s := start(t, lokitest.Config{MaxEntries: 5})
 	at := noon.Add(35 * time.Minute)
 	for n := range 40 {
-		s.Push(map[string]string{"app": "leather-api", "pod": fmt.Sprint(n % 3)}, lokitest.Entry{At: at.Add(time.Duration(n / 4)), Line: fmt.Sprintf(denied, n)})
+		s.Push(map[string]string{"app": "leather-api", "pod": fmt.Sprint(n % 3)}, lokitest.Entry{At: at.Add(time.Duration(n / 4)), Line: fmt.Sprintf(sourcetest.Denied, n)})
 	}
-	got, stats, err := scan(t, open(t, s, nil), query)
+	got, stats, err := sourcetest.Scan(t, open(t, s, nil), query)
 	if err != nil || len(got) != 40 || len(stats.Gaps) > 0 {
 		t.Errorf("%d of 40 records, %+v, %v", len(got), stats.Gaps, err)
 	}
 	// More than a page at one time cannot be fetched, and that is said.
 	for n := range 20 {
-		s.Push(map[string]string{"app": "leather-api", "pod": "x"}, lokitest.Entry{At: at.Add(5), Line: fmt.Sprintf(denied, 100+n)})
+		s.Push(map[string]string{"app": "leather-api", "pod": "x"}, lokitest.Entry{At: at.Add(5), Line: fmt.Sprintf(sourcetest.Denied, 100+n)})
 	}
-	got, stats, err = scan(t, open(t, s, nil), query)
+	got, stats, err = sourcetest.Scan(t, open(t, s, nil), query)
 	if err != nil || len(got) <= 40 || len(stats.Gaps) != 1 || !strings.Contains(stats.Gaps[0].Why, "max_entries_limit_per_query") {
 		t.Errorf("%d records, %+v, %v", len(got), stats.Gaps, err)
 	}
@@ -166,13 +116,13 @@ func TestBeginningIsHonest(t *testing.T) {
 	t.Parallel()
 	s := start(t, lokitest.Config{})
 	s.Push(map[string]string{"app": "leather-api"}, lokitest.Entry{At: noon.Add(20 * time.Minute), Line: "first"}, lokitest.Entry{At: noon.Add(30 * time.Minute), Line: "last"})
-	_, stats, err := scan(t, open(t, s, nil), query)
+	_, stats, err := sourcetest.Scan(t, open(t, s, nil), query)
 	if err != nil || !stats.Begins.Equal(noon.Add(20*time.Minute)) || !stats.Ends.Equal(noon.Add(30*time.Minute)) {
 		t.Errorf("from %s to %s, %v", stats.Begins, stats.Ends, err)
 	}
 	quiet := query
 	quiet.Window = audit.Window{Since: noon.Add(40 * time.Minute), Until: noon.Add(45 * time.Minute)}
-	_, stats, err = scan(t, open(t, s, nil), quiet)
+	_, stats, err = sourcetest.Scan(t, open(t, s, nil), quiet)
 	if err != nil || !stats.Begins.Equal(noon.Add(30*time.Minute)) || !stats.Ends.Equal(stats.Begins) {
 		t.Errorf("a quiet window: from %s to %s, %v", stats.Begins, stats.Ends, err)
 	}
@@ -213,11 +163,11 @@ func TestFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, lokitest.Config{Tenant: "leather", Token: token})
-			s.Push(map[string]string{"app": "leather-api"}, lokitest.Entry{At: noon.Add(35 * time.Minute), Line: fmt.Sprintf(denied, 0)})
+			s.Push(map[string]string{"app": "leather-api"}, lokitest.Entry{At: noon.Add(35 * time.Minute), Line: fmt.Sprintf(sourcetest.Denied, 0)})
 			if tc.server != nil {
 				tc.server(s)
 			}
-			got, stats, err := scan(t, open(t, s, func(c *Config) {
+			got, stats, err := sourcetest.Scan(t, open(t, s, func(c *Config) {
 				tc.config(c)
 				c.Timeout = 3 * time.Second
 			}), query)
@@ -248,7 +198,7 @@ func TestUnreachable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := scan(t, source, query); err == nil || !strings.Contains(err.Error(), "could not be reached") {
+	if _, _, err := sourcetest.Scan(t, source, query); err == nil || !strings.Contains(err.Error(), "could not be reached") {
 		t.Errorf("nobody there: %v", err)
 	}
 }
@@ -257,12 +207,9 @@ func TestUnreachable(t *testing.T) {
 func TestStopped(t *testing.T) {
 	t.Parallel()
 	s := start(t, lokitest.Config{User: "42", Token: "good"})
-	s.Push(map[string]string{"app": "leather-api"}, lokitest.Entry{At: noon.Add(35 * time.Minute), Line: fmt.Sprintf(denied, 0)})
+	s.Push(map[string]string{"app": "leather-api"}, lokitest.Entry{At: noon.Add(35 * time.Minute), Line: fmt.Sprintf(sourcetest.Denied, 0)})
 	source := open(t, s, func(c *Config) { c.User, c.Token = "42", func() (string, error) { return "good", nil } })
-	stop := errors.New("stop")
-	if _, err := source.Scan(t.Context(), query, func(logs.Record) error { return stop }); err != stop { //nolint:errorlint // the very error
-		t.Errorf("%v", err)
-	}
+	sourcetest.HandsBack(t, source)
 }
 
 func TestNewChecks(t *testing.T) {

@@ -1,7 +1,6 @@
 package loki
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -78,35 +77,20 @@ func refusedWith(resp *http.Response, now time.Time) *refusal {
 // explain makes an error a sentence that says what to do. reached is the time of the last
 // line that was read, zero for none.
 func (s *Source) explain(err error, reached time.Time) error {
+	if ok, said := logs.Ended("Loki", err, reached); ok {
+		return said
+	}
 	var refused *refusal
-	var fault *logs.Fault
-	var stop *logs.Stopped
 	why := "Loki could not be reached; check its address and whether it is up."
 	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &stop):
-		return stop.Err
-	case errors.As(err, &fault):
-		return fault
-	case errors.Is(err, context.DeadlineExceeded):
-		why = "Loki did not answer in time; ask for a shorter window, or narrow the selector " + s.cfg.Selector + "."
-		if !reached.IsZero() {
-			why = "Time ran out at its line of " + stampText(reached) + ", and what came later was not read; ask for a shorter window, or again with more time."
-		}
-	case errors.Is(err, context.Canceled):
-		why = "The audit was stopped before Loki had answered."
 	case errors.Is(err, errToken):
 		why = "The token for Loki could not be read; check the variable or file that the catalogue names."
 	case errors.Is(err, errNotLoki):
 		why = "What answered is not Loki's API; check the configured address."
 	case errors.As(err, &refused):
 		why = s.refusedBecause(refused)
-		err = nil // its text is in the sentence, or is not for showing
-	default:
-		err = nil
 	}
-	return &logs.Fault{Why: why, Err: err}
+	return &logs.Fault{Why: why} // what Loki said is in the sentence, or is not for showing
 }
 
 func (s *Source) refusedBecause(r *refusal) string {

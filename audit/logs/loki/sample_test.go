@@ -1,7 +1,6 @@
 package loki
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -10,10 +9,11 @@ import (
 	"rekey/audit/audittest"
 	"rekey/audit/audittest/lokitest"
 	"rekey/audit/logs"
+	"rekey/audit/logs/sourcetest"
 )
 
 func line(at time.Time, path string) lokitest.Entry {
-	return lokitest.Entry{At: at, Line: fmt.Sprintf(`{"ts":%d,"request":{"remote_ip":"192.0.2.5","method":"POST","uri":%q},"status":200}`, at.Unix(), path)}
+	return lokitest.Entry{At: at, Line: sourcetest.Accepted(at, path)}
 }
 
 // TestSample: what a log of JSON holds is told by its newest lines, under whatever limits.
@@ -37,7 +37,7 @@ func TestSample(t *testing.T) {
 			}
 			s.Push(map[string]string{"app": "leather-api"}, lokitest.Entry{At: noon.Add(time.Minute + 1), Line: "Traceback"})
 			source := open(t, s, func(c *Config) { c.Format = logs.JSON })
-			_, stats, err := scan(t, source, query)
+			_, stats, err := sourcetest.Scan(t, source, query)
 			if err != nil || len(stats.Gaps) > 0 || stats.Matched != 0 {
 				t.Errorf("%+v, %v", stats, err)
 			}
@@ -49,7 +49,7 @@ func TestSample(t *testing.T) {
 				t.Errorf("asked %+v", last)
 			}
 			asked := len(list)
-			if _, stats, err = scan(t, open(t, s, nil), query); err != nil || stats.Sampled != 0 {
+			if _, stats, err = sourcetest.Scan(t, open(t, s, nil), query); err != nil || stats.Sampled != 0 {
 				t.Errorf("an access log: %+v, %v", stats, err)
 			}
 			for _, r := range s.Requests()[asked:] {
@@ -66,7 +66,7 @@ func TestSampleBeforeTheWindow(t *testing.T) {
 	t.Parallel()
 	s := start(t, lokitest.Config{})
 	s.Push(map[string]string{"app": "leather-api"}, line(noon.AddDate(0, 0, -3), "/other"))
-	if _, stats, err := scan(t, open(t, s, func(c *Config) { c.Format = logs.Auto }), query); err != nil || stats.Sampled != 1 || stats.Requests != 1 || len(stats.Gaps) > 0 {
+	if _, stats, err := sourcetest.Scan(t, open(t, s, func(c *Config) { c.Format = logs.Auto }), query); err != nil || stats.Sampled != 1 || stats.Requests != 1 || len(stats.Gaps) > 0 {
 		t.Errorf("%+v, %v", stats, err)
 	}
 }

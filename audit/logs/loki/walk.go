@@ -166,4 +166,5 @@ func (r *reading) pages(ctx context.Context, s *span, take func(entry) error) er
 	}
 }
 
+// stampText is a time as exact as Loki keeps it.
 func stampText(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

@@ -24,7 +24,7 @@ func Alt(r audit.Report) string {
 		for _, s := range l.series {
 			n := "none"
 			if s.total > 0 {
-				n = group(s.total)
+				n = audit.Number(s.total)
 				if l.loud {
 					n += between(r.Timeline, s.count)
 				}

@@ -149,7 +149,7 @@ func bar(x scale, t audit.Timeline, s audit.Slot, wide, from, to int) image.Rect
 func (c *canvas) legend(l lane, r image.Rectangle, known bool) {
 	x, y := r.Min.X, r.Min.Y-11
 	for _, e := range l.series {
-		face, with, label := c.plain, ink, e.name+": "+group(e.total)
+		face, with, label := c.plain, ink, e.name+": "+audit.Number(e.total)
 		switch {
 		case !known:
 			with, label = faint, e.name+": not known"
@@ -163,15 +163,6 @@ func (c *canvas) legend(l lane, r image.Rectangle, known bool) {
 		c.text(face, with, x+29, y, label)
 		x += 29 + width(face, label) + 36
 	}
-}
-
-// group prints 8112 as "8,112".
-func group(n int) string {
-	s := strconv.Itoa(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
 }
 
 // short prints a number in at most five characters.

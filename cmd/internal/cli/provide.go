@@ -15,6 +15,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"rekey/audit"
 	"rekey/cmd/internal/app"
 	"rekey/commands"
 	"rekey/commands/secret"
@@ -98,7 +99,7 @@ func (c *provideCmd) value(s *session, stores map[string]store.Store, what strin
 	case isTerminal(os.Stdin):
 		text, err = askHidden(s.ctx, os.Stdin, s.Err, "New value of "+what+" (it is not shown): ")
 		if err == nil {
-			fmt.Fprintf(s.Err, "%s read.\n", count(utf8.RuneCountInString(text), "character"))
+			fmt.Fprintf(s.Err, "%s read.\n", audit.Count(utf8.RuneCountInString(text), "character"))
 		}
 	default:
 		text, err = bounded(os.Stdin, "standard input")

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"rekey/audit"
 	"rekey/audit/ledger"
 	"rekey/cmd/internal/app"
 	"rekey/cmd/internal/config"
@@ -48,7 +49,7 @@ func (c *checkCmd) Run(s *session) error {
 	}
 	cat := cfg.Catalogue
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s is well: %s in %s.\n", s.config, count(len(cat.Secrets), "secret"), count(len(cat.Environments), "environment"))
+	fmt.Fprintf(&b, "%s is well: %s in %s.\n", s.config, audit.Count(len(cat.Secrets), "secret"), audit.Count(len(cat.Environments), "environment"))
 	for _, line := range readiness(settings, cat.PagerDuty.Enabled) {
 		fmt.Fprintf(&b, "  %-10s %s\n", line[0], line[1])
 	}
@@ -76,13 +77,6 @@ func readiness(s config.Settings, pages bool) [][2]string {
 		sentry = "no token: its issues are missing from the evidence"
 	}
 	return [][2]string{{"database", database}, {"Slack", slack}, {"PagerDuty", pager}, {"Sentry", sentry}}
-}
-
-func count(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return fmt.Sprint(n, " ", what)
 }
 
 type healthCmd struct{}

@@ -132,7 +132,7 @@ func (d *document) usage(o *object, key string) []secret.UsageSource {
 		case u.must("log", "write the log in which its use is told, or metric: with the address of a metrics page"):
 			u.only("a log", "log", "pattern", "quiet")
 			if s.Log = u.path("log"); s.Log != "" {
-				d.logFile(s.Log, u.blame("log"), "log", u.where)
+				d.logPath(s.Log, u.blame("log"), "log", u.where)
 			}
 			s.Pattern = u.pattern()
 		}

@@ -418,6 +418,23 @@ func TestFaultsOfSecrets(t *testing.T) {
 			},
 		},
 		{
+			"logs in a folder that is not there",
+			"log: /srv/api/logs/rekey.log",
+			"log: /srv/logs/*/rekey.log",
+			[]string{
+				`rekey.yaml:51: the folder "/srv/logs" of a usage of secret HOOK_SECRET in production does not exist: create it, or write where the services log to`,
+			},
+		},
+		{
+			"logs by a pattern that is not whole",
+			"log: /srv/api/logs/rekey.log",
+			"log: '/srv/api/logs/[a.log'",
+			[]string{
+				`rekey.yaml:51: the pattern "/srv/api/logs/[a.log" of a usage of secret HOOK_SECRET in production is not whole: close every [ and {, or write a \ before one that is meant as it stands`,
+			},
+		},
+		{"logs of a folder", "log: /srv/api/logs/rekey.log", "log: /srv/api/logs", nil},
+		{
 			"sessions without a command",
 			"{count: [sessions, --count], end: [sessions, --end], tidy: [clearsessions], timeout: 2m}",
 			"{timeout: 2m}",

@@ -43,14 +43,14 @@ func (d *document) logFile(path string, at ast.Node, key, where string) {
 	d.regular(path, at, key, where, "let rekey's user read it, for example through the group that owns it")
 }
 
-// logPath checks a log of an environment: a file, a folder of logs, or a pattern that
-// fits some, of which the folder it begins in must be there.
-func (d *document) logPath(path string, at ast.Node, where string) {
+// logPath checks where logs lie: a file, a folder of logs, or a pattern that fits some,
+// of which the folder it begins in must be there.
+func (d *document) logPath(path string, at ast.Node, key, where string) {
 	const hint = "create it, or write where the services log to"
 	folder := path
 	if info, err := os.Stat(d.files.at(path)); err != nil || !info.IsDir() {
 		if err == nil || !strings.ContainsAny(path, "*?[{") {
-			d.logFile(path, at, "path", where)
+			d.logFile(path, at, key, where)
 			return
 		}
 		if !doublestar.ValidatePathPattern(path) {

@@ -31,7 +31,7 @@ func (d *document) log(n ast.Node, where string, zone *time.Location, seen map[s
 			d.fault(l.blame("path"), fmt.Sprintf("the log %s of %s is written twice", shownPath(g.Path), where), "take one out: what it holds would count twice")
 		}
 		seen[g.Path] = true
-		d.logPath(g.Path, l.blame("path"), l.where)
+		d.logPath(g.Path, l.blame("path"), "path", l.where)
 	}
 	g.Format, g.Pattern = d.format(l)
 	if own := l.zone("zone"); own != nil {

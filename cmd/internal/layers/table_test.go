@@ -34,16 +34,16 @@ commands/store/aws:              commands/store commands/store/aws/document comm
 commands/store/aws/document:     commands/store commands/secret
 commands/store/vault:            commands/store commands/secret; vault
 commands/awsrotation:            commands/issue commands/secret commands/store commands/store/aws commands/store/aws/document commands/verify; aws
-commands/verify:                 commands/reload commands/secret; sync
+commands/verify:                 commands/reload commands/secret audit; sync
 commands/checklist:              commands/logsource commands/issue/smtp commands/reload commands/secret commands/verify audit audit/logs audit/sentry; pgx
-commands/usage:                  commands/issue commands/secret commands/verify audit
+commands/usage:                  commands/issue commands/secret commands/verify audit audit/logs
 commands/sessions:               commands/reload commands/secret audit
 commands/reload:                 ; sys
 commands/reload/traps:           commands/reload commands/secret commands/store commands/store/dotenv
 commands/issue/sentrykey:        commands/issue commands/verify commands/secret audit audit/sentry audit/sentry/api; sentry
 commands/issue/smtp:             commands/issue commands/secret commands/verify; mail
 commands/issue/command:          commands/issue commands/reload commands/secret commands/verify
-commands/issue/postgres:         commands/issue commands/secret commands/verify; pgx
+commands/issue/postgres:         commands/issue commands/secret commands/verify audit; pgx
 commands/schedule:               commands commands/secret
 commands/issue:                  commands/secret commands/store commands/verify
 commands/rotate:                 commands commands/issue commands/store commands/verify commands/reload commands/secret audit/ledger; sync
@@ -81,6 +81,7 @@ commands/store/vault/vaulttest:
 commands/store/aws/awstest:      audit/audittest/sigv4
 audit/audittest:                 audit
 audit/logs/logstest:
+audit/logs/sourcetest:           audit audit/logs; cmp
 audit/audittest/lokitest:        audit/audittest
 audit/audittest/cloudwatchtest:  audit/audittest audit/audittest/sigv4
 audit/audittest/journaltest:

@@ -204,14 +204,6 @@ func clip(s string) string {
 	return s
 }
 
-// count is "1 grant" or "3 grants".
-func count(n int, one string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %ss", n, one)
-}
-
 // ident quotes a name, literal a text, for SQL.
 func ident(name string) string { return pgx.Identifier{name}.Sanitize() }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"rekey/audit"
 	"rekey/commands/issue"
 )
 
@@ -50,8 +51,8 @@ func survey(ctx context.Context, tx pgx.Tx, r *role) (e estate, err error) {
 
 // String counts it, for people.
 func (e estate) String() string {
-	s := count(len(rights(e.grants, e.role.name)), "grant") + ", " + count(len(e.groups), "membership") + ", " +
-		count(len(e.settings), "setting") + ", "
+	s := audit.Count(len(rights(e.grants, e.role.name)), "grant") + ", " + audit.Count(len(e.groups), "membership") + ", " +
+		audit.Count(len(e.settings), "setting") + ", "
 	if n := len(e.defaults); n == 1 {
 		s += "1 default privilege, "
 	} else {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"rekey/audit"
 	"rekey/commands/issue"
 )
 
@@ -28,7 +29,7 @@ func (b belongings) keeps() bool { return len(b.owned)+len(b.mappings)+len(b.els
 func (b belongings) String() string {
 	var parts []string
 	if n := len(b.owned); n > 0 {
-		parts = append(parts, fmt.Sprintf("owns %s (%s)", count(n, "object"), list(b.owned, 3)))
+		parts = append(parts, fmt.Sprintf("owns %s (%s)", audit.Count(n, "object"), list(b.owned, 3)))
 	}
 	if len(b.mappings) > 0 {
 		parts = append(parts, "has "+list(b.mappings, 3))
@@ -95,7 +96,7 @@ func has(ctx context.Context, tx pgx.Tx, role uint32) (b belongings, err error) 
 	var database string
 	var all, own int
 	_, err = pgx.ForEachRow(rows, []any{&database, &all, &own}, func() error {
-		b.elsewhere = append(b.elsewhere, fmt.Sprintf("%s (%s)", database, count(all, "object")))
+		b.elsewhere = append(b.elsewhere, fmt.Sprintf("%s (%s)", database, audit.Count(all, "object")))
 		if own > 0 {
 			b.owning = append(b.owning, database)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"rekey/audit"
 	"rekey/commands/issue"
 )
 
@@ -37,7 +38,7 @@ func (i *Issuer) Retire(ctx context.Context, o issue.Order) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("The role %s can no longer log in; %s of it ended.", t.old, count(n, "session")), nil
+	return fmt.Sprintf("The role %s can no longer log in; %s of it ended.", t.old, audit.Count(n, "session")), nil
 }
 
 // Revive gives the login back.

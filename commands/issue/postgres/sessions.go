@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"rekey/audit"
 	"rekey/commands/issue"
 )
 
@@ -27,9 +28,9 @@ type session struct {
 // String reads "10.0.0.7 (gunicorn, 3 sessions)".
 func (s session) String() string {
 	if s.program == "" {
-		return fmt.Sprintf("%s (%s)", s.from, count(s.number, "session"))
+		return fmt.Sprintf("%s (%s)", s.from, audit.Count(s.number, "session"))
 	}
-	return fmt.Sprintf("%s (%s, %s)", s.from, s.program, count(s.number, "session"))
+	return fmt.Sprintf("%s (%s, %s)", s.from, s.program, audit.Count(s.number, "session"))
 }
 
 func total(all []session) (n int) {
