@@ -62,13 +62,13 @@ func (f *source) holes(window audit.Window, s logs.Stats, scanErr error, e reach
 	case access && e.alive && (s.Ends.Before(window.Since) || !s.Begins.Before(window.Until)):
 		// One of several that the entry names, and the others are of the window.
 	case access && s.Ends.Before(window.Since):
-		hole(audit.Unseen, "It ends at %s, before the window begins; either there was no traffic, or it is logged elsewhere by now.", stampText(s.Ends))
+		hole(audit.Unseen, "It ends at %s, before the window begins; either there was no traffic, or it is logged elsewhere by now.", logs.Moment(s.Ends))
 	case access && !s.Begins.Before(window.Until):
-		hole(audit.Unseen, "It begins at %s, after the window ends; older parts of it are needed.", stampText(s.Begins))
+		hole(audit.Unseen, "It begins at %s, after the window ends; older parts of it are needed.", logs.Moment(s.Begins))
 	case s.Begins.After(window.Since.Add(quiet)) && s.Cut:
-		hole(audit.Partial, "It begins at %s; what it held of the time before is gone, or may be.", stampText(s.Begins))
+		hole(audit.Partial, "It begins at %s; what it held of the time before is gone, or may be.", logs.Moment(s.Begins))
 	case s.Begins.After(window.Since.Add(quiet)) && access && len(s.Gaps) == 0:
-		hole(audit.Whole, "It begins at %s, after the window does; what happened before it was begun was not logged in it.", stampText(s.Begins))
+		hole(audit.Whole, "It begins at %s, after the window does; what happened before it was begun was not logged in it.", logs.Moment(s.Begins))
 	}
 	return gaps, coverage
 }
@@ -108,5 +108,3 @@ func progress(s logs.Stats) string {
 // quiet is how long a log in use may be without an entry before its late beginning
 // is worth a word.
 const quiet = 5 * time.Minute
-
-func stampText(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") + " UTC" }
