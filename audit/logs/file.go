@@ -13,7 +13,7 @@ import (
 // Sizes of reading. 512 KiB a block is where reading stops getting faster; 64 KiB
 // of a line hold every header a server accepts and bound what a forged line costs.
 const (
-	blockSize = 256 << 10
+	blockSize = 384 << 10
 	maxLine   = 64 << 10
 	// slack is how far apart in time neighbouring lines may be out of order: servers
 	// write a request when it ends, some with the time it began.

@@ -22,7 +22,7 @@ const (
 	// the oldest are finished early and may then be counted once per log.
 	maxOpen = 1 << 15
 	// maxSpare bounds how many finished events are kept to be used again.
-	maxSpare = 1 << 12
+	maxSpare = 1 << 10
 )
 
 // Place is where a record was read.

@@ -78,18 +78,18 @@ func (l *File) scan(ctx context.Context, q Query, from, to int64, consume func(f
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel(nil)
-	p := newPipe(2 * workers)
+	p := newPipe(ctx, 3*workers)
 	for range workers {
 		wg.Go(func() {
 			politely(func() {
 				b := newBlock(l, q)
-				for n, ok := p.take(ctx, blocks); ok; n, ok = p.take(ctx, blocks) {
+				for n, ok := p.take(blocks); ok; n, ok = p.take(blocks) {
 					r := result{found: found{records: p.list()}}
 					lo := (first + n) * step
 					q.Readers.enter()
 					r.err = b.search(max(lo, from), min(lo+step, to), &r.found)
 					q.Readers.leave()
-					p.results[n%int64(len(p.results))] <- r
+					p.put(n, r)
 				}
 			})
 		})

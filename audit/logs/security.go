@@ -105,38 +105,67 @@ func pathStart(s []byte) int {
 // fill reads address, method and path from the words of s, in any order, with or
 // without names ("ip=203.0.113.66"), without overwriting what is known.
 func (r *Record) fill(s []byte) {
-	for len(s) > 0 {
-		for len(s) > 0 && divides(s[0]) {
-			s = s[1:]
+	for at := 0; at < len(s); {
+		if divides(s[at]) {
+			at++
+			continue
 		}
-		end := 0
-		for end < len(s) && !divides(s[end]) {
-			end++
+		from, equals, marked := at, -1, false
+		for ; at < len(s) && !divides(s[at]); at++ {
+			switch s[at] {
+			case '=':
+				if equals < 0 {
+					equals = at
+				}
+			case '.', ':', '/':
+				marked = true
+			}
 		}
-		word := s[:end]
-		s = s[end:]
-		if key, value, ok := bytes.Cut(word, []byte("=")); ok && word[0] != '/' {
-			word = value
-			switch strings.ToLower(string(bytes.Trim(key, `"'`))) {
-			case "agent", "ua", "user_agent", "referer", "referrer", "body", "payload", "signature":
+		word := s[from:at]
+		if equals >= 0 && word[0] != '/' {
+			key, value := s[from:equals], s[equals+1:at]
+			if visitors(key) {
 				// The visitor's own words, up to the quote that ends them.
 				if len(value) > 0 && value[0] == '"' && quote(value, 1) < 0 {
-					s = s[quote(s, 0)+1:]
+					at += quote(s[at:], 0) + 1
 				}
 				continue
 			}
+			word = value
 		}
-		r.word(bytes.TrimRight(bytes.Trim(word, `"'<>`), "."))
+		// An address has a full stop or a colon, a path a slash, and a method is in capitals.
+		if marked || capital(word) {
+			r.word(bytes.TrimRight(bytes.Trim(word, `"'<>`), "."))
+		}
 	}
+}
+
+// capital reports whether word begins with a capital letter, maybe behind a quote.
+func capital(word []byte) bool {
+	for _, c := range word {
+		if c >= 'A' && c <= 'Z' {
+			return true
+		}
+		if c != '"' && c != '\'' && c != '<' && c != '>' {
+			return false
+		}
+	}
+	return false
+}
+
+// visitors reports whether what key names is a visitor's own words.
+func visitors(key []byte) bool {
+	switch strings.ToLower(string(bytes.Trim(key, `"'`))) {
+	case "agent", "ua", "user_agent", "referer", "referrer", "body", "payload", "signature":
+		return true
+	}
+	return false
 }
 
 // divides reports whether c stands between words.
 func divides(c byte) bool {
-	switch c {
-	case ' ', '\t', ',', ';', '(', ')', '|':
-		return true
-	}
-	return false
+	const below64 = 1<<' ' | 1<<'\t' | 1<<',' | 1<<';' | 1<<'(' | 1<<')'
+	return c < 64 && below64>>c&1 != 0 || c == '|'
 }
 
 // word takes one word for what it looks like.
