@@ -21,6 +21,7 @@ type archive struct {
 	written time.Time
 	sizes   sizes
 	spare   *decoders
+	wide    bool // unpacking it takes much memory
 }
 
 const (

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Sizes of reading. 512 KiB a block is where reading stops getting faster; 64 KiB
+// Sizes of reading. From 384 KiB a block on reading gets hardly faster any more; 64 KiB
 // of a line hold every header a server accepts and bound what a forged line costs.
 const (
 	blockSize = 384 << 10

@@ -71,7 +71,7 @@ func (p *part) look(o *opening) error {
 	}
 	sizes := o.sizes
 	sizes.block = min(sizes.block, archiveBlock)
-	p.archive = &archive{name: p.label, format: o.Format, packing: packed, file: p.raw, size: p.info.Size(), written: p.info.ModTime(), sizes: sizes, spare: o.spare}
+	p.archive = &archive{name: p.label, format: o.Format, packing: packed, file: p.raw, size: p.info.Size(), written: p.info.ModTime(), sizes: sizes, spare: o.spare, wide: packed == zstded && wide(l.head)}
 	return p.peek(o)
 }
 

@@ -105,7 +105,8 @@ type unpacking struct {
 const lead = 8
 
 // unpackAhead reads the packed parts in their order, as many at once as there are
-// workers. The oldest is always among them, so that the reading never waits in vain.
+// workers, and of those that take much memory one. The oldest is always among them, so
+// that the reading never waits in vain.
 func (s *Set) unpackAhead(ctx context.Context, q Query, wg *sync.WaitGroup) map[*part]*unpacking {
 	started := map[*part]*unpacking{}
 	var packed []*part
@@ -119,10 +120,17 @@ func (s *Set) unpackAhead(ctx context.Context, q Query, wg *sync.WaitGroup) map[
 	if workers <= 0 {
 		workers = min(runtime.GOMAXPROCS(0), runtime.NumCPU())
 	}
-	todo := make(chan *part)
+	todo, wide := make(chan *part), make(chan struct{}, 1)
 	wg.Go(func() {
 		defer close(todo)
 		for _, p := range packed {
+			if p.archive.wide {
+				select {
+				case wide <- struct{}{}:
+				case <-ctx.Done():
+					return
+				}
+			}
 			select {
 			case todo <- p:
 			case <-ctx.Done():
@@ -134,6 +142,9 @@ func (s *Set) unpackAhead(ctx context.Context, q Query, wg *sync.WaitGroup) map[
 		wg.Go(func() {
 			for p := range todo {
 				politely(func() { started[p].run(ctx, p.archive, q) })
+				if p.archive.wide {
+					<-wide
+				}
 			}
 		})
 	}
