@@ -15,9 +15,14 @@ HEAVY   := $(addprefix rekey/,cmd/drill cmd/internal/cli cmd/internal/leathertes
            commands/emergency commands/issue/postgres)
 # Packages whose tests mostly wait: for disks, leases and back-offs. Many at once.
 WAITING := $(addprefix rekey/,audit/ledger/postgres commands/intake commands/issue/command commands/jobs commands/rotate)
-# The race detector watches our code. SQLite, which is C translated to one huge package
-# without goroutines of its own, takes half of the processor time when watched, too.
-RACE    := -race -gcflags=modernc.org/sqlite/lib=-race=false
+# The race detector watches our code. These are single-threaded arithmetic on memory of
+# their own, and take most of the processor time when watched, too: SQLite and its C
+# library, translated from C, and what draws, packs and sums. Who calls them is watched,
+# and so are the locks in them, which are the standard library's.
+UNWATCHED := modernc.org/sqlite/lib modernc.org/libc/... modernc.org/memory \
+           image/... golang.org/x/image/... compress/... hash/adler32 hash/crc32
+# "make lint" has vetted everything: the tests that go test would let wait for it need not.
+RACE    := -race -vet=off $(foreach package,$(UNWATCHED),-gcflags=$(package)=-race=false)
 NEEDS   := postgresql python3 django gunicorn celery redis-server nodejs procps bzip2 journal
 # Tests write databases by the dozen. Where there is a memory file system with room
 # they write there: what they prove is about killed processes, not about disks.
