@@ -156,7 +156,7 @@ func (c *canary) find(k sink) []string {
 
 // head is how much of a needle is looked for at every byte of a text; add makes none
 // shorter.
-const head = 8
+const head = 4
 
 // heldIn answers which needles a text holds. There are hundreds of them, and megabytes to
 // search, so all are looked for in one pass; and the race detector, which would take many
@@ -164,19 +164,19 @@ const head = 8
 //
 //go:norace
 func heldIn(text []byte, needles map[string]needle) map[string]bool {
-	begins := map[uint64][]string{}
+	begins := map[uint32][]string{}
 	var may [1 << 16]bool // the first two bytes of any needle
 	for n := range needles {
-		at := binary.BigEndian.Uint64([]byte(n[:head]))
+		at := binary.BigEndian.Uint32([]byte(n[:head]))
 		begins[at] = append(begins[at], n)
-		may[at>>48] = true
+		may[at>>16] = true
 	}
 	found := map[string]bool{}
 	for i := 0; i+head <= len(text); i++ {
 		if !may[uint(text[i])<<8|uint(text[i+1])] {
 			continue
 		}
-		for _, n := range begins[binary.BigEndian.Uint64(text[i:])] {
+		for _, n := range begins[binary.BigEndian.Uint32(text[i:])] {
 			if len(text)-i >= len(n) && string(text[i:i+len(n)]) == n {
 				found[n] = true
 			}
