@@ -14,7 +14,7 @@ TEST    := go run ./cmd/internal/testtools/noskip -timeout 25m -p 2
 HEAVY   := $(addprefix rekey/,cmd/drill cmd/internal/leathertest cmd/internal/rehearsal)
 # Packages whose tests mostly wait: for disks, leases, processes and back-offs. Two packages
 # at a time, and more of their tests at once than there may be cores.
-WAITING := $(addprefix rekey/,audit/ledger/postgres cmd/internal/cli commands/emergency commands/intake \
+WAITING := $(addprefix rekey/,audit/ledger/postgres bot/notify cmd/internal/cli commands/emergency commands/intake \
            commands/issue/command commands/issue/postgres commands/jobs commands/rotate)
 # The race detector watches our code. These are single-threaded arithmetic on memory of
 # their own, and take most of the processor time when watched, too: SQLite and its C
