@@ -11,13 +11,19 @@ MAKEFLAGS   += --no-print-directory
 TEST    := go run ./cmd/internal/testtools/noskip -timeout 25m -p 2
 # Packages that keep two cores busy by themselves; under the race detector they run one
 # after the other.
-HEAVY   := $(addprefix rekey/,cmd/drill cmd/internal/cli cmd/internal/leathertest cmd/internal/rehearsal \
-           commands/emergency commands/issue/postgres)
-# Packages whose tests mostly wait: for disks, leases and back-offs. Many at once.
-WAITING := $(addprefix rekey/,audit/ledger/postgres commands/intake commands/issue/command commands/jobs commands/rotate)
-# The race detector watches our code. SQLite, which is C translated to one huge package
-# without goroutines of its own, takes half of the processor time when watched, too.
-RACE    := -race -gcflags=modernc.org/sqlite/lib=-race=false
+HEAVY   := $(addprefix rekey/,cmd/drill cmd/internal/leathertest cmd/internal/rehearsal)
+# Packages whose tests mostly wait: for disks, leases, processes and back-offs. Two packages
+# at a time, and more of their tests at once than there may be cores.
+WAITING := $(addprefix rekey/,audit/ledger/postgres bot/notify cmd/internal/cli commands/emergency commands/intake \
+           commands/issue/command commands/issue/postgres commands/jobs commands/rotate)
+# The race detector watches our code. These are single-threaded arithmetic on memory of
+# their own, and take most of the processor time when watched, too: SQLite and its C
+# library, translated from C, and what draws, packs and sums. Who calls them is watched,
+# and so are the locks in them, which are the standard library's.
+UNWATCHED := modernc.org/sqlite/lib modernc.org/libc/... modernc.org/memory \
+           image/... golang.org/x/image/... compress/... hash/adler32 hash/crc32
+# "make lint" has vetted everything: the tests that go test would let wait for it need not.
+RACE    := -race -vet=off $(foreach package,$(UNWATCHED),-gcflags=$(package)=-race=false)
 NEEDS   := postgresql python3 django gunicorn celery redis-server nodejs procps bzip2 journal
 # Tests write databases by the dozen. Where there is a memory file system with room
 # they write there: what they prove is about killed processes, not about disks.
@@ -44,12 +50,16 @@ test: ## run every test (installs PostgreSQL on Debian when run as root)
 	@.ci/need $(NEEDS)
 	TMPDIR=$(SCRATCH) $(TEST) ./...
 
+# A process that ends is kept for a second by the race detector, so that what is left of
+# it may still race. Of test binaries nothing is left, and the tests start hundreds of
+# processes that end at once.
 .PHONY: race
+race: export GORACE = atexit_sleep_ms=0
 race: ## run every test under the race detector
 	@.ci/need cc $(NEEDS)
 	TMPDIR=$(SCRATCH) CGO_ENABLED=1 $(TEST) $(RACE) $(filter-out $(HEAVY) $(WAITING),$(shell go list ./...))
 	TMPDIR=$(SCRATCH) $(TEST) -run TestResidentMemory ./audit/logs
-	TMPDIR=$(SCRATCH) CGO_ENABLED=1 $(TEST) -p 1 -parallel 8 $(RACE) $(WAITING)
+	TMPDIR=$(SCRATCH) CGO_ENABLED=1 $(TEST) -parallel 4 $(RACE) $(WAITING)
 	TMPDIR=$(SCRATCH) CGO_ENABLED=1 $(TEST) -p 1 $(RACE) $(HEAVY)
 
 .PHONY: leather

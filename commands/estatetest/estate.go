@@ -152,8 +152,17 @@ func (e *Estate) InFile(service, variable string) (secret.Value, error) {
 
 // Reload is the command that tells a service to read its .env file again.
 func (e *Estate) Reload(service string) []string {
-	return []string{e.exe, reloadArgument, pidFile(e.cfg.Dir, service)}
+	argv := []string{e.exe, reloadArgument, pidFile(e.cfg.Dir, service)}
+	// Nobody hands that on to a reload command: without it, each is kept for a second
+	// after its end where the race detector watches it.
+	if options, set := os.LookupEnv(raceVariable); set {
+		argv = append([]string{"env", raceVariable + "=" + options}, argv...)
+	}
+	return argv
 }
+
+// raceVariable holds the race detector's options.
+const raceVariable = "GORACE"
 
 // Kill ends a service at once (SIGKILL) and waits until it is gone.
 func (e *Estate) Kill(service string) error { return e.procs[service].kill() }

@@ -98,7 +98,7 @@ func (p *process) spawn() error {
 	}
 	defer out.Close()
 	cmd := exec.Command(p.estate.exe)
-	cmd.Env = []string{specVariable + "=" + string(told), "PATH=" + os.Getenv("PATH")}
+	cmd.Env = []string{specVariable + "=" + string(told), "PATH=" + os.Getenv("PATH"), raceVariable + "=" + os.Getenv(raceVariable)}
 	cmd.Stdout, cmd.Stderr = out, out
 	// A group of its own keeps a terminal's Ctrl-C from it; the pipe ends it with us.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

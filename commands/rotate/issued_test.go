@@ -95,7 +95,11 @@ func issuedWorld(t *testing.T) (*world, string) {
 	let(dir, oldValue, true)
 	exe, err := os.Executable()
 	must(t, err)
-	cmd := func(step string) []string { return []string{exe, "owner", step, dir} }
+	// The race detector keeps a process for a second after its end unless GORACE says
+	// otherwise, and rekey hands its environment on to no command.
+	cmd := func(step string) []string {
+		return []string{"env", "GORACE=" + os.Getenv("GORACE"), exe, "owner", step, dir}
+	}
 	s := &w.cat.Secrets[0]
 	s.Procedure = secret.OwnCommands
 	s.Places[0].Issuer.Commands = &secret.CommandIssuer{

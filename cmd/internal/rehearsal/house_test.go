@@ -171,7 +171,7 @@ func (h *house) close() {
 		}
 	}
 	h.canary.add("a run", h.holdings[0].run, "")
-	h.canary.add("a secret's name", h.procedure.variable, "")
+	h.canary.add("a secret's name", h.procedure.variable+"_", "")
 	h.canary.add("a line of every log", "rekey is on duty", "")
 	for _, k := range sinks {
 		// PagerDuty and Sentry hear of compromised runs, and of some only; evidence is

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"database/sql"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -129,6 +130,10 @@ func (c *canary) add(what, v, except string) {
 	}
 	forms["JSON text"] = strings.Trim(string(quoted), `"`)
 	for form, text := range forms {
+		if len(text) < head {
+			c.t.Errorf("%s, %s, is too short to be told from anything else", what, form)
+			continue
+		}
 		if _, ok := c.needles[text]; !ok {
 			c.needles[text] = needle{what: what + ", " + form, except: except}
 		}
@@ -140,12 +145,43 @@ func (c *canary) find(k sink) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var found []string
-	for text, n := range c.needles {
-		if n.except != k.name && bytes.Contains(k.text, []byte(text)) {
+	for text := range heldIn(k.text, c.needles) {
+		if n := c.needles[text]; n.except != k.name {
 			found = append(found, n.what)
 		}
 	}
 	slices.Sort(found)
+	return found
+}
+
+// head is how much of a needle is looked for at every byte of a text; add makes none
+// shorter.
+const head = 4
+
+// heldIn answers which needles a text holds. There are hundreds of them, and megabytes to
+// search, so all are looked for in one pass; and the race detector, which would take many
+// times as long as that, has nothing to see: both belong to the caller alone.
+//
+//go:norace
+func heldIn(text []byte, needles map[string]needle) map[string]bool {
+	begins := map[uint32][]string{}
+	var may [1 << 16]bool // the first two bytes of any needle
+	for n := range needles {
+		at := binary.BigEndian.Uint32([]byte(n[:head]))
+		begins[at] = append(begins[at], n)
+		may[at>>16] = true
+	}
+	found := map[string]bool{}
+	for i := 0; i+head <= len(text); i++ {
+		if !may[uint(text[i])<<8|uint(text[i+1])] {
+			continue
+		}
+		for _, n := range begins[binary.BigEndian.Uint32(text[i:])] {
+			if len(text)-i >= len(n) && string(text[i:i+len(n)]) == n {
+				found[n] = true
+			}
+		}
+	}
 	return found
 }
 

@@ -39,7 +39,9 @@ func self(t testing.TB, args ...string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return append([]string{exe}, args...)
+	// The race detector keeps a process for a second after its end unless GORACE says
+	// otherwise, and rekey hands its environment on to no command.
+	return append([]string{"env", "GORACE=" + os.Getenv("GORACE"), exe}, args...)
 }
 
 // asked is the protocol as an owner would read it, written down once more on purpose.

@@ -157,14 +157,13 @@ func (w *world) admin(options string, groups ...string) {
 	for _, g := range groups {
 		w.exec("GRANT " + ident(g) + " TO " + name)
 	}
-	w.exec(`GRANT SET ON PARAMETER "leather.tenant" TO ` + name)
 	w.write(w.order.Place.Issuer.Postgres.Admin.File, w.login(name, "unused"))
 }
 
 // onlyOwned takes from the application what no member of the owners can give.
 func (w *world) onlyOwned() {
 	w.t.Helper()
-	w.exec("REVOKE SET ON PARAMETER log_min_duration_statement FROM "+ident(w.app), "REVOKE EXECUTE ON FUNCTION pg_catalog.pg_read_file(text) FROM "+ident(w.app),
+	w.exec("REVOKE SET ON PARAMETER "+w.parameter()+" FROM "+ident(w.app), "REVOKE EXECUTE ON FUNCTION pg_catalog.pg_read_file(text) FROM "+ident(w.app),
 		fmt.Sprintf(`DO $$ DECLARE l oid; BEGIN FOR l IN SELECT oid FROM pg_largeobject_metadata LOOP EXECUTE format('REVOKE ALL ON LARGE OBJECT %%s FROM %%I', l, '%s'); END LOOP; END $$`, w.app),
 		"REVOKE ALL ON app.names FROM "+ident(w.app), "ALTER DATABASE "+ident(w.name)+" OWNER TO "+ident(w.owner))
 }
