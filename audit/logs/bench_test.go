@@ -27,6 +27,7 @@ var guarded = []Endpoint{{Path: logstest.Guarded, Method: "POST"}}
 // and ripgrep, and prints how they compare. Files are 256 MB; REKEY_BENCH_MB=full makes
 // them 4 GB and 2 GB, which is what the goals are about.
 func BenchmarkReading(b *testing.B) {
+	defer logstest.AsRekeyRuns()()
 	var table logstest.Table
 	security := openGenerated(b, logstest.Security, 2e9)
 	access := openGenerated(b, logstest.Access, 4e9)
@@ -137,9 +138,6 @@ func countAbsent(b *testing.B, access *File) {
 // acknowledgements measures how long another process waits for an answer of this one, at
 // rest and while it scans.
 func acknowledgements(b *testing.B, table *logstest.Table, l *File) {
-	// As rekey itself runs.
-	readers := runtime.GOMAXPROCS(0)
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2 * readers))
 	addr := echo(b)
 	idle := ping(b, addr)
 	ctx, stop := context.WithCancel(context.Background())
@@ -147,7 +145,7 @@ func acknowledgements(b *testing.B, table *logstest.Table, l *File) {
 	go func() {
 		defer close(ended)
 		for ctx.Err() == nil {
-			_, _ = l.Scan(ctx, Query{Endpoints: guarded, Workers: readers}, func(Record) error { return nil })
+			_, _ = l.Scan(ctx, Query{Endpoints: guarded, Workers: runtime.NumCPU()}, func(Record) error { return nil })
 		}
 	}()
 	busy := ping(b, addr)

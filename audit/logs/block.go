@@ -12,6 +12,7 @@ type block struct {
 	file  *File
 	buf   []byte
 	spare []byte // for looking above the block
+	bite  int64  // how much is searched at once: a block, or less
 }
 
 // timed is a line with a timestamp.
@@ -29,7 +30,7 @@ type timed struct {
 const alignment = 64
 
 func newBlock(l *File, q Query) *block {
-	b := &block{file: l, buf: make([]byte, alignment+l.sizes.block+l.sizes.line+1)}
+	b := &block{file: l, bite: int64(l.sizes.block), buf: make([]byte, alignment+l.sizes.block+l.sizes.line+1)}
 	b.finder = newFinder(l.dialect(q), q, l.sizes.line, b.beforeBlock)
 	return b
 }

@@ -2,58 +2,55 @@ package logs
 
 import (
 	"context"
-	"sync"
+	"sync/atomic"
 )
 
-// maxHeld is about how many records may wait to be consumed. Where they are many,
-// consuming them is what takes time, and searching further ahead would only cost memory.
-const maxHeld = 2048
+const (
+	// stretchBlocks is how many blocks are searched between two handovers at most: waking
+	// the consumer up takes as long as searching a tenth of a block.
+	stretchBlocks = 4
+	// handOver is how many records are handed over before a stretch is done. Where every
+	// line is evidence, the records of a block are larger than the block.
+	handOver = 1024
+)
 
-// pipe carries the results of several workers to one consumer in the order of the
-// blocks. Nobody waits in it who does not have to: a worker is a thread of its own, and
-// waking one up takes as long as searching a fifth of a block.
-type pipe struct {
-	results []chan result // of block n at n modulo their number
-	used    chan []Record // lists that were consumed, to be filled again
-
-	mu       sync.Mutex
-	room     sync.Cond // next, consumed or held has changed, or closed
-	next     int64     // the block nobody has taken yet
-	consumed int64     // blocks
-	held     int       // records found and not consumed
-	closed   bool
+// result is what was found in a part of a stretch, on its way to the consumer.
+type result struct {
+	found
+	err  error
+	last bool // of its stretch
 }
 
-// newPipe answers a pipe of at most size blocks, which ends with ctx.
-func newPipe(ctx context.Context, size int) *pipe {
-	p := &pipe{results: make([]chan result, size), used: make(chan []Record, size)}
-	p.room.L = &p.mu
+// pipe carries the results of several workers to one consumer in the order of the
+// stretches. Nobody waits in it who does not have to: a worker is a thread of its own.
+// What a worker is ahead of the consumer is bounded twice, by stretches, and by the parts
+// of a stretch, of which one waits at most.
+type pipe struct {
+	next    atomic.Int64  // the stretch nobody has taken yet
+	ahead   chan struct{} // a place for each stretch that is taken and not consumed
+	results []chan result // of stretch n at n modulo their number
+	used    chan []Record // lists that were consumed, to be filled again
+}
+
+// newPipe answers a pipe of at most size stretches.
+func newPipe(size int) *pipe {
+	p := &pipe{ahead: make(chan struct{}, size), results: make([]chan result, size), used: make(chan []Record, size)}
 	for i := range p.results {
 		p.results[i] = make(chan result, 1)
 	}
-	context.AfterFunc(ctx, func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.closed = true
-		p.room.Broadcast()
-	})
 	return p
 }
 
-// take answers the number of the next of the blocks, once there is room for it. As no
-// more are under way than there are places in results, no two share one. The block that
-// is to be consumed next always has room.
-func (p *pipe) take(blocks int64) (int64, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for !p.closed && p.next < blocks && p.next > p.consumed && (p.next-p.consumed >= int64(len(p.results)) || p.held > maxHeld) {
-		p.room.Wait()
-	}
-	if p.closed || p.next >= blocks {
+// take answers the number of the next of the stretches, once there is room for it. As at
+// most size of them are under way, no two share a place in results.
+func (p *pipe) take(ctx context.Context, stretches int64) (int64, bool) {
+	select {
+	case p.ahead <- struct{}{}:
+	case <-ctx.Done():
 		return 0, false
 	}
-	p.next++
-	return p.next - 1, true
+	n := p.next.Add(1) - 1
+	return n, n < stretches && ctx.Err() == nil
 }
 
 // list answers an empty list of records.
@@ -66,24 +63,36 @@ func (p *pipe) list() []Record {
 	}
 }
 
-// put hands over the result of block n.
-func (p *pipe) put(n int64, r result) {
-	p.mu.Lock()
-	p.held += len(r.records)
-	p.mu.Unlock()
-	p.results[n%int64(len(p.results))] <- r
+// put hands over a result of stretch n; false means that nobody wants it any more.
+func (p *pipe) put(ctx context.Context, n int64, r result) bool {
+	select {
+	case p.results[n%int64(len(p.results))] <- r:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
-// done makes room after a block was consumed.
-func (p *pipe) done(list []Record) {
-	p.mu.Lock()
-	p.held -= len(list)
-	p.consumed++
-	p.room.Broadcast()
-	p.mu.Unlock()
-	clear(list) // of the texts it would keep alive
+// get waits for the next result of stretch n.
+func (p *pipe) get(ctx context.Context, n int64) (result, error) {
 	select {
-	case p.used <- list[:0]:
-	default:
+	case r := <-p.results[n%int64(len(p.results))]:
+		return r, nil
+	case <-ctx.Done():
+		return result{}, context.Cause(ctx)
+	}
+}
+
+// done takes back what was consumed, and makes room after the last of a stretch.
+func (p *pipe) done(r result) {
+	clear(r.records) // of the texts they would keep alive
+	if cap(r.records) <= 2*handOver {
+		select {
+		case p.used <- r.records[:0]:
+		default:
+		}
+	}
+	if r.last {
+		<-p.ahead
 	}
 }

@@ -51,62 +51,81 @@ func (s *Stats) add(f found) {
 	}
 }
 
-// result is a searched block on its way to the consumer.
-type result struct {
-	found
-	err error
-}
-
-// scan searches [from, to) block by block on several workers and consumes the
-// results in order. Workers stay at most a few blocks ahead of the consumer, which
-// bounds memory however slow the consumer is.
+// scan searches [from, to) on several workers, each a stretch of blocks at a time, and
+// consumes the results in order. Workers stay at most a few stretches ahead of the
+// consumer, which bounds memory however slow the consumer is.
 func (l *File) scan(ctx context.Context, q Query, from, to int64, consume func(found) error) error {
-	workers := q.Workers
+	workers := int64(q.Workers)
 	if workers <= 0 {
-		workers = min(runtime.GOMAXPROCS(0), runtime.NumCPU())
+		workers = int64(min(runtime.GOMAXPROCS(0), runtime.NumCPU()))
 	}
-	step := int64(l.sizes.block)
-	// Blocks end at multiples of their size, as the kernel keeps a file in pages.
-	first := from / step
-	blocks := (to+step-1)/step - first
 	if from >= to {
 		return ctx.Err()
 	}
-	workers = int(min(int64(workers), blocks))
+	// Blocks end at multiples of their size, as the kernel keeps a file in pages.
+	block := int64(l.sizes.block)
+	blocks := (to+block-1)/block - from/block
+	step := block * min(max(1, blocks/(8*workers)), stretchBlocks)
+	first := from / step
+	stretches := (to+step-1)/step - first
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel(nil)
-	p := newPipe(ctx, 3*workers)
-	for range workers {
+	p := newPipe(3 * int(workers))
+	for range min(workers, stretches) {
 		wg.Go(func() {
 			politely(func() {
 				b := newBlock(l, q)
-				for n, ok := p.take(blocks); ok; n, ok = p.take(blocks) {
-					r := result{found: found{records: p.list()}}
+				for n, ok := p.take(ctx, stretches); ok; n, ok = p.take(ctx, stretches) {
 					lo := (first + n) * step
-					q.Readers.enter()
-					r.err = b.search(max(lo, from), min(lo+step, to), &r.found)
-					q.Readers.leave()
-					p.put(n, r)
+					b.stretch(ctx, p, n, max(lo, from), min(lo+step, to))
 				}
 			})
 		})
 	}
-	for n := range blocks {
-		select {
-		case r := <-p.results[n%int64(len(p.results))]:
+	for n := range stretches {
+		for last := false; !last; {
+			r, err := p.get(ctx, n)
+			if err != nil {
+				return err
+			}
 			if r.err != nil {
 				return fmt.Errorf("reading %s: %w", l.path, r.err)
 			}
 			if err := consume(r.found); err != nil {
 				return err
 			}
-			p.done(r.records)
-		case <-ctx.Done():
-			return context.Cause(ctx)
+			last = r.last
+			p.done(r)
 		}
 	}
 	return context.Cause(ctx)
+}
+
+// stretch searches [lo, hi), stretch n of p, block by block; in smaller bites where there
+// is much to find.
+func (b *block) stretch(ctx context.Context, p *pipe, n, lo, hi int64) {
+	r := result{found: found{records: p.list()}}
+	for ctx.Err() == nil {
+		next := min((lo/b.bite+1)*b.bite, hi)
+		before := len(r.records)
+		b.query.Readers.enter()
+		r.err = b.search(lo, next, &r.found)
+		b.query.Readers.leave()
+		b.bite = int64(b.file.sizes.block)
+		if len(r.records)-before > handOver/4 {
+			b.bite = max(1, b.bite/8)
+		}
+		lo = next
+		r.last = lo == hi || r.err != nil
+		if !r.last && len(r.records) < handOver {
+			continue
+		}
+		if !p.put(ctx, n, r) || r.last {
+			return
+		}
+		r = result{found: found{records: p.list()}}
+	}
 }

@@ -44,7 +44,9 @@ func signatureIn(text []byte) (head, tail []byte, ok bool) {
 // layouts, so it is read first; what stands before it fills what is still missing.
 func (r *Record) about(head, tail []byte, d *dialect) {
 	r.fill(tail)
-	r.fill(head)
+	if !r.Addr.IsValid() || r.Method == "" || r.Path == "" {
+		r.fill(head)
+	}
 	if r.Path != "" {
 		p := d.memo.path(r.Path)
 		r.Guarded, r.Path = d.guard.find(r.Method, p.canonical), p.shown
@@ -135,23 +137,35 @@ func (r *Record) fill(s []byte) {
 		}
 		// An address has a full stop or a colon, a path a slash, and a method is in capitals.
 		if marked || capital(word) {
-			r.word(bytes.TrimRight(bytes.Trim(word, `"'<>`), "."))
+			r.word(unquoted(word))
 		}
 	}
 }
 
 // capital reports whether word begins with a capital letter, maybe behind a quote.
 func capital(word []byte) bool {
-	for _, c := range word {
-		if c >= 'A' && c <= 'Z' {
-			return true
-		}
-		if c != '"' && c != '\'' && c != '<' && c != '>' {
-			return false
-		}
+	for len(word) > 0 && quotes(word[0]) {
+		word = word[1:]
 	}
-	return false
+	return len(word) > 0 && word[0] >= 'A' && word[0] <= 'Z'
 }
+
+// unquoted is word without the quotes around it, and without the full stops then at its
+// end.
+func unquoted(word []byte) []byte {
+	for len(word) > 0 && quotes(word[0]) {
+		word = word[1:]
+	}
+	for len(word) > 0 && quotes(word[len(word)-1]) {
+		word = word[:len(word)-1]
+	}
+	for len(word) > 0 && word[len(word)-1] == '.' {
+		word = word[:len(word)-1]
+	}
+	return word
+}
+
+func quotes(c byte) bool { return c == '"' || c == '\'' || c == '<' || c == '>' }
 
 // visitors reports whether what key names is a visitor's own words.
 func visitors(key []byte) bool {

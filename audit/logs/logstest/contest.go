@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -176,4 +177,12 @@ func round3(d time.Duration) string {
 		unit *= 10
 	}
 	return d.Round(unit).String()
+}
+
+// AsRekeyRuns gives this process as many of the runtime's processors as rekey has, until
+// what it answers is called: see logs.Readers.
+func AsRekeyRuns() (restore func()) {
+	usual := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(2 * usual)
+	return func() { runtime.GOMAXPROCS(usual) }
 }
