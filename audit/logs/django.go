@@ -2,7 +2,6 @@ package logs
 
 import (
 	"bytes"
-	"strings"
 
 	"rekey/audit"
 )
@@ -54,7 +53,7 @@ func (d *dialect) parseReason(line []byte) (Record, bool) {
 	if from < 0 || !startsMessage(line[:from]) {
 		return Record{}, false
 	}
-	p := d.memo.path(strings.TrimRight(string(line[path:]), " \t"))
+	p := d.memo.path(bytes.TrimRight(line[path:], " \t"))
 	return Record{
 		Kind: audit.Denied, Recorder: Request, Status: status, Path: p.shown, Guarded: d.guard.find("", p.canonical),
 	}, true
@@ -96,7 +95,7 @@ func (d *dialect) parseRunserver(line []byte) (Record, bool) {
 	if method == nil {
 		return Record{}, false
 	}
-	p := d.memo.path(string(target))
+	p := d.memo.path(target)
 	r := Record{Kind: audit.Denied, Recorder: Runserver, Status: status, Method: string(method), Path: p.shown}
 	r.Guarded = d.guard.find(r.Method, p.canonical)
 	return r, true

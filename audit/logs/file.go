@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// Sizes of reading. From 384 KiB a block on reading gets hardly faster any more; 64 KiB
+// Sizes of reading. From 512 KiB a block on reading gets hardly faster any more; 64 KiB
 // of a line hold every header a server accepts and bound what a forged line costs.
 const (
-	blockSize = 384 << 10
+	blockSize = 512 << 10
 	maxLine   = 64 << 10
 	// slack is how far apart in time neighbouring lines may be out of order: servers
 	// write a request when it ends, some with the time it began.

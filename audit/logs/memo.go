@@ -54,16 +54,16 @@ func (m *memo) request(line []byte, g guards) asked {
 type spelling struct{ canonical, shown string }
 
 // path reads a path or target.
-func (m *memo) path(target string) spelling {
+func (m *memo) path(target []byte) spelling {
 	if m != nil {
-		if known, ok := m.paths[target]; ok {
+		if known, ok := m.paths[string(target)]; ok {
 			return known
 		}
 	}
-	p := canonical(target)
+	p := canonical(string(target))
 	s := spelling{canonical: p, shown: shown(p)}
 	if m != nil && len(target) <= maxMemoBytes {
-		m.paths = remember(m.paths, target, s)
+		m.paths = remember(m.paths, string(target), s)
 	}
 	return s
 }

@@ -2,6 +2,7 @@ package logs
 
 import (
 	"bytes"
+	"net/netip"
 	"strings"
 
 	"rekey/audit"
@@ -43,14 +44,23 @@ func signatureIn(text []byte) (head, tail []byte, ok bool) {
 // about reads whose signature it was. What follows the phrase names the client in most
 // layouts, so it is read first; what stands before it fills what is still missing.
 func (r *Record) about(head, tail []byte, d *dialect) {
-	r.fill(tail)
-	if !r.Addr.IsValid() || r.Method == "" || r.Path == "" {
-		r.fill(head)
+	m := mention{addr: r.Addr, method: r.Method, path: []byte(r.Path)}
+	m.fill(tail)
+	if !m.addr.IsValid() || m.method == "" || len(m.path) == 0 {
+		m.fill(head)
 	}
-	if r.Path != "" {
-		p := d.memo.path(r.Path)
+	r.Addr, r.Method = m.addr, m.method
+	if len(m.path) > 0 {
+		p := d.memo.path(m.path)
 		r.Guarded, r.Path = d.guard.find(r.Method, p.canonical), p.shown
 	}
+}
+
+// mention is what a message says of a request.
+type mention struct {
+	addr   netip.Addr
+	method string
+	path   []byte
 }
 
 // wroteIt reports whether a phrase after head is the application's own.
@@ -106,7 +116,7 @@ func pathStart(s []byte) int {
 
 // fill reads address, method and path from the words of s, in any order, with or
 // without names ("ip=203.0.113.66"), without overwriting what is known.
-func (r *Record) fill(s []byte) {
+func (m *mention) fill(s []byte) {
 	for at := 0; at < len(s); {
 		if divides(s[at]) {
 			at++
@@ -137,7 +147,7 @@ func (r *Record) fill(s []byte) {
 		}
 		// An address has a full stop or a colon, a path a slash, and a method is in capitals.
 		if marked || capital(word) {
-			r.word(unquoted(word))
+			m.word(unquoted(word))
 		}
 	}
 }
@@ -183,20 +193,20 @@ func divides(c byte) bool {
 }
 
 // word takes one word for what it looks like.
-func (r *Record) word(word []byte) {
+func (m *mention) word(word []byte) {
 	switch {
 	case len(word) == 0:
 	case word[0] == '/':
-		if r.Path == "" {
-			r.Path = string(bytes.TrimRight(word, ":"))
+		if len(m.path) == 0 {
+			m.path = bytes.TrimRight(word, ":")
 		}
 	case httpMethod(word) != "":
-		if r.Method == "" {
-			r.Method = httpMethod(word)
+		if m.method == "" {
+			m.method = httpMethod(word)
 		}
-	case !r.Addr.IsValid():
-		if r.Addr = parseAddr(word); !r.Addr.IsValid() {
-			r.Addr = parseAddr(bytes.TrimRight(word, ":"))
+	case !m.addr.IsValid():
+		if m.addr = parseAddr(word); !m.addr.IsValid() {
+			m.addr = parseAddr(bytes.TrimRight(word, ":"))
 		}
 	}
 }
