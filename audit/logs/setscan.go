@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"unsafe"
 
 	"rekey/audit"
 )
@@ -101,8 +102,14 @@ type unpacking struct {
 	err     error
 }
 
-// lead is how many batches an archive may be ahead of the reading.
-const lead = 8
+const (
+	// lead is how many batches an archive may be ahead of the reading: enough for what is
+	// usually found in a quarter of a gigabyte, or unpacking it would wait for the one before.
+	lead = 64
+	// batchBytes is about how much memory a batch of an archive's records takes at most,
+	// whose lines go with them.
+	batchBytes = 96 << 10
+)
 
 // unpackAhead reads the packed parts in their order, as many at once as there are
 // workers, and of those that take much memory one. The oldest is always among them, so
@@ -154,18 +161,20 @@ func (s *Set) unpackAhead(ctx context.Context, q Query, wg *sync.WaitGroup) map[
 // run reads an archive into records.
 func (u *unpacking) run(ctx context.Context, a *archive, q Query) {
 	defer close(u.records)
-	held := make([]Record, 0, batch)
+	const bare = int(unsafe.Sizeof(Record{}))
+	held, size := make([]Record, 0, batch), 0
 	send := func() error {
 		select {
 		case u.records <- held:
-			held = make([]Record, 0, batch)
+			held, size = make([]Record, 0, batch), 0
 			return nil
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
 	u.stats, u.err = a.scan(ctx, q, func(r Record) error {
-		if held = append(held, r); len(held) < batch {
+		held, size = append(held, r), size+bare+len(r.Line)+len(r.Name)
+		if len(held) < batch && size < batchBytes {
 			return nil
 		}
 		return send()
