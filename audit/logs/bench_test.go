@@ -27,7 +27,6 @@ var guarded = []Endpoint{{Path: logstest.Guarded, Method: "POST"}}
 // and ripgrep, and prints how they compare. Files are 256 MB; REKEY_BENCH_MB=full makes
 // them 4 GB and 2 GB, which is what the goals are about.
 func BenchmarkReading(b *testing.B) {
-	defer logstest.AsRekeyRuns()()
 	var table logstest.Table
 	security := openGenerated(b, logstest.Security, 2e9)
 	access := openGenerated(b, logstest.Access, 4e9)
@@ -138,6 +137,7 @@ func countAbsent(b *testing.B, access *File) {
 // acknowledgements measures how long another process waits for an answer of this one, at
 // rest and while it scans.
 func acknowledgements(b *testing.B, table *logstest.Table, l *File) {
+	defer logstest.AsRekeyRuns()()
 	addr := echo(b)
 	idle := ping(b, addr)
 	ctx, stop := context.WithCancel(context.Background())

@@ -18,7 +18,6 @@ import (
 // BenchmarkPacked reads a log whose four older parts were packed, beside what unpacks
 // them for grep and ripgrep.
 func BenchmarkPacked(b *testing.B) {
-	defer logstest.AsRekeyRuns()()
 	const parts = 4
 	var table logstest.Table
 	path, size := packedSet(b, parts)

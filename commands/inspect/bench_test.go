@@ -24,7 +24,6 @@ const (
 // denial, and every accepted use of a guarded endpoint, with who, where and when. One
 // log is of usual traffic, in the other every fifth line is such a use.
 func BenchmarkAudit(b *testing.B) {
-	defer logstest.AsRekeyRuns()()
 	var table logstest.Table
 	for _, c := range []struct {
 		kind     logstest.Kind

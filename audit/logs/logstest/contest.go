@@ -51,6 +51,7 @@ type Table struct {
 // does meets all of them. Ratios are of medians.
 func (t *Table) Run(b *testing.B, c Contest) {
 	b.Run(c.Name, func(b *testing.B) {
+		defer AsRekeyRuns()()
 		c.Ours(b) // both sides find the file in memory
 		ours, theirs := []cost(nil), make([][]cost, len(c.Peers))
 		round := func() {
@@ -180,7 +181,8 @@ func round3(d time.Duration) string {
 }
 
 // AsRekeyRuns gives this process as many of the runtime's processors as rekey has, until
-// what it answers is called: see logs.Readers.
+// what it answers is called: see logs.Readers. Every benchmark begins with as many as there
+// are cores, those within another as well.
 func AsRekeyRuns() (restore func()) {
 	usual := runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(2 * usual)
