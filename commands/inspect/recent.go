@@ -42,9 +42,11 @@ func (r *recent) add(e *logs.Event) {
 		r.events = append(r.events, e.Clone())
 		return
 	}
-	places := r.events[r.at].Places
-	r.events[r.at] = *e
-	r.events[r.at].Places = append(places[:0], e.Places...)
+	slot := &r.events[r.at]
+	places := slot.Places[:0]
+	*slot = *e
+	slot.Places = places
+	slot.Places = append(slot.Places, e.Places...)
 	r.at = (r.at + 1) % keep
 }
 
