@@ -18,6 +18,7 @@ package logs
 
 import (
 	"net/netip"
+	"runtime"
 	"time"
 
 	"rekey/audit"
@@ -203,6 +204,14 @@ func (q Query) zone() *time.Location {
 		return time.UTC
 	}
 	return q.Zone
+}
+
+// workers is how many blocks, or archives, are searched at once.
+func (q Query) workers() int {
+	if q.Workers > 0 {
+		return q.Workers
+	}
+	return min(runtime.GOMAXPROCS(0), runtime.NumCPU())
 }
 
 func (q Query) holds(at time.Time) bool { return within(q.Window, at) }

@@ -26,7 +26,8 @@ const (
 // maxWindow is how far back a zstd file may refer: what RFC 8878, section 3.1.1.1.2,
 // asks every decoder to support, and what `zstd -19` uses; by default it is 2 MB. An
 // archive that is being read costs its window, so that those with a wide one are read one
-// after the other; a reading then holds some 36 MiB instead of 32. Only `zstd --ultra` and `--long` go beyond it.
+// after the other; a reading then holds some 36 MiB instead of 32. Only `zstd --ultra` and
+// `--long` go beyond it.
 const maxWindow = 8 << 20
 
 // errPacking reports a compression that is not read.

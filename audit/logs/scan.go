@@ -3,7 +3,6 @@ package logs
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"sync"
 )
 
@@ -55,10 +54,7 @@ func (s *Stats) add(f found) {
 // consumes the results in order. Workers stay at most a few stretches ahead of the
 // consumer, which bounds memory however slow the consumer is.
 func (l *File) scan(ctx context.Context, q Query, from, to int64, consume func(found) error) error {
-	workers := int64(q.Workers)
-	if workers <= 0 {
-		workers = int64(min(runtime.GOMAXPROCS(0), runtime.NumCPU()))
-	}
+	workers := int64(q.workers())
 	if from >= to {
 		return ctx.Err()
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"unsafe"
 
@@ -123,10 +122,6 @@ func (s *Set) unpackAhead(ctx context.Context, q Query, wg *sync.WaitGroup) map[
 			packed = append(packed, p)
 		}
 	}
-	workers := q.Workers
-	if workers <= 0 {
-		workers = min(runtime.GOMAXPROCS(0), runtime.NumCPU())
-	}
 	todo, wide := make(chan *part), make(chan struct{}, 1)
 	wg.Go(func() {
 		defer close(todo)
@@ -145,7 +140,7 @@ func (s *Set) unpackAhead(ctx context.Context, q Query, wg *sync.WaitGroup) map[
 			}
 		}
 	})
-	for range min(workers, len(packed)) {
+	for range min(q.workers(), len(packed)) {
 		wg.Go(func() {
 			for p := range todo {
 				politely(func() { started[p].run(ctx, p.archive, q) })

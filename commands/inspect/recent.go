@@ -5,7 +5,7 @@ import (
 	"rekey/audit/logs"
 )
 
-// eventKinds are the eventKinds of events, in the order of kindOf.
+// eventKinds are the kinds of events, in the order of kindOf.
 var eventKinds = [...]audit.Kind{audit.InvalidSignature, audit.Denied, audit.Used}
 
 // kindOf is the index of an event's kind in eventKinds.
