@@ -16,9 +16,9 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// migratePatience is how long another process that migrates the same file at the
-// same time is waited for.
-const migratePatience = 10 * time.Second
+// patience is how long another process that makes or migrates the same file at the same
+// time is waited for.
+const patience = 10 * time.Second
 
 func prepare(ctx context.Context, d database, key ledger.Key) error {
 	if err := migrate(ctx, d); err != nil {
@@ -51,14 +51,23 @@ func migrate(ctx context.Context, d database) error {
 	if err != nil {
 		return err
 	}
-	for start := time.Now(); ; {
-		_, err := p.Up(ctx)
-		if err == nil || ctx.Err() != nil || time.Since(start) > migratePatience {
-			return err
+	return patiently(ctx, func() (again bool, err error) {
+		if _, err = p.Up(ctx); err == nil || ctx.Err() != nil {
+			return false, err
 		}
-		pending, again := p.HasPending(ctx)
-		if again == nil && !pending {
-			return nil
+		if pending, unknown := p.HasPending(ctx); unknown == nil && !pending {
+			return false, nil
+		}
+		return true, err
+	})
+}
+
+// patiently tries until that says that trying again is of no use, or for too long.
+func patiently(ctx context.Context, try func() (again bool, err error)) error {
+	for start := time.Now(); ; {
+		again, err := try()
+		if !again || ctx.Err() != nil || time.Since(start) > patience {
+			return err
 		}
 		select {
 		case <-time.After(50 * time.Millisecond):

@@ -124,7 +124,13 @@ func open(ctx context.Context, path string) (database, error) {
 		return database{}, err
 	}
 	write.SetMaxOpenConns(1)
-	if err := write.PingContext(ctx); err != nil { // switches to WAL before anybody reads
+	// The first connection switches to WAL before anybody reads. Of two processes that do
+	// so with a new file at once SQLite refuses one without waiting (busy_timeout), as each
+	// may be waiting for the other.
+	if err := patiently(ctx, func() (again bool, err error) {
+		err = write.PingContext(ctx)
+		return transient(err), err
+	}); err != nil {
 		_ = write.Close()
 		return database{}, fmt.Errorf("%s: %w", path, err)
 	}
@@ -145,7 +151,13 @@ func dialect(now func() time.Time) *sqlstore.Dialect {
 		Clock:     func() string { return strconv.FormatInt(now().UnixMicro(), 10) },
 		Fragile:   true,
 		Unique:    func(err error) bool { return code(err) == codeUnique || code(err) == codePrimaryKey },
-		Transient: func(err error) bool { c := code(err) & 0xff; return c == codeBusy || c == codeLocked },
+		Transient: transient,
 		Blocked:   func(error) bool { return false },
 	}
+}
+
+// transient reports whether another connection stood in the way.
+func transient(err error) bool {
+	c := code(err) & 0xff
+	return c == codeBusy || c == codeLocked
 }

@@ -142,6 +142,37 @@ func TestProcesses(t *testing.T) {
 	verify(t, stores[0], 160)
 }
 
+// TestManyMakeTheFile: several processes that start at once on a file there is none of yet,
+// some of which end at once, as a command line does that only looks.
+func TestManyMakeTheFile(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		path := filepath.Join(t.TempDir(), "ledger.db")
+		begin := make(chan struct{})
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				<-begin
+				for range 3 {
+					s, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, Key: ledgertest.Key(t, 0)})
+					if err != nil {
+						t.Errorf("Open: %v", err)
+						return
+					}
+					if err := s.View(t.Context(), func(context.Context, ledger.Tx) error { return nil }); err != nil {
+						t.Errorf("View: %v", err)
+					}
+					if err := s.Close(); err != nil {
+						t.Errorf("Close: %v", err)
+					}
+				}
+			})
+		}
+		close(begin)
+		wg.Wait()
+	}
+}
+
 // TestPoolIsShared: the job engine writes through the same connection while the
 // store does, and neither meets a locked database.
 func TestPoolIsShared(t *testing.T) {
