@@ -3,15 +3,18 @@ package sqlite_test
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
-	"time"
 
 	"rekey/audit/ledger"
 	"rekey/audit/ledger/ledgertest"
 	"rekey/audit/ledger/sqlite"
+
+	modernc "modernc.org/sqlite"
 )
 
 // open opens the file at path, a new one when path is "".
@@ -211,9 +214,21 @@ func TestPoolIsShared(t *testing.T) {
 	}
 }
 
-// TestInterrupted: a function lets a statement of its own run into a deadline of its
-// own and swallows the error. SQLite may have rolled the whole transaction back by
-// then; nothing of it may be recorded, and the neighbours must not notice.
+// giveUp is what the SQL function give_up calls. A statement tells with it that it
+// runs by now: one given up before it began harms nothing.
+var giveUp = func() *atomic.Value {
+	f := new(atomic.Value)
+	modernc.MustRegisterScalarFunction("give_up", 0, // for the connections made from now on
+		func(*modernc.FunctionContext, []driver.Value) (driver.Value, error) {
+			f.Load().(context.CancelFunc)()
+			return int64(1), nil
+		})
+	return f
+}()
+
+// TestInterrupted: a function gives a statement of its own up while it runs and
+// swallows the error. SQLite has rolled the whole transaction back by then; nothing
+// of it may be recorded, and the neighbours must not notice.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	s := open(t, "")
@@ -226,10 +241,12 @@ func TestInterrupted(t *testing.T) {
 					return err
 				}
 				if i%4 == 0 {
-					short, cancel := context.WithTimeout(ctx, 5*time.Millisecond)
+					given, cancel := context.WithCancel(ctx)
 					defer cancel()
-					_, err := tx.(*sqlite.Tx).SQL().ExecContext(short, `INSERT INTO rekey_requests
-						WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i, 1, '', '' FROM n`)
+					giveUp.Store(cancel) // the transactions come one after another
+					_, err := tx.(*sqlite.Tx).SQL().ExecContext(given, `INSERT INTO rekey_requests
+						WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
+						SELECT i, give_up(), '', '' FROM n`)
 					if err == nil {
 						t.Error("an endless statement ended well")
 					}
