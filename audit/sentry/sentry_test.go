@@ -11,6 +11,7 @@ import (
 
 	"rekey/audit"
 	"rekey/audit/audittest"
+	"rekey/audit/audittest/porttest"
 	"rekey/audit/sentry"
 )
 
@@ -121,7 +122,7 @@ func TestEverythingThatCanGoWrongIsASentence(t *testing.T) {
 		{"unknown organization", nil, func(c *sentry.Config) { c.Organization = "nope" }, `organization "nope"`},
 		{"limited for longer than there is time", func(s *audittest.Sentry) { s.Limit(9, 30*time.Second) }, func(c *sentry.Config) { c.Timeout = 5 * time.Second }, "rate limit lasts another 30s"},
 		{"limited again and again", func(s *audittest.Sentry) { s.Limit(9, 0) }, nil, "went on limiting"},
-		{"nobody there", func(s *audittest.Sentry) { _ = s.Close() }, nil, "could not be reached"},
+		{"nobody there", func(s *audittest.Sentry) { _ = s.Close(); porttest.Keep(t, s.URL()) }, nil, "could not be reached"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

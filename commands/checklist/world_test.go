@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/audit/audittest/porttest"
 	"rekey/commands/checklist"
 	"rekey/commands/secret"
 	"rekey/commands/verify"
@@ -102,9 +103,7 @@ func serve(t *testing.T, h http.HandlerFunc) string {
 // closed is an address nobody listens at.
 func closed(t *testing.T) string {
 	t.Helper()
-	s := httptest.NewServer(nil)
-	defer s.Close()
-	return s.URL
+	return "http://" + porttest.Closed(t)
 }
 
 // appendTo writes a line to a log as a server does.

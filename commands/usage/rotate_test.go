@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -31,13 +32,18 @@ func TestReadingWhileRotated(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := &rotated{path: filepath.Join(t.TempDir(), "app.log"), rotate: rotate}
+			r := &rotated{path: filepath.Join(t.TempDir(), "app.log"), rotate: rotate, looks: make(chan struct{}, 1)}
 			stop := r.run(t)
 			look := looker(t, time.Now)
 			counted, failed := 0, 0
 			for end := time.Now().Add(time.Second); counted < 20 || time.Now().Before(end) || r.turns.Load() < 5; {
-				before := r.written.Load()
+				select {
+				case r.looks <- struct{}{}:
+				default:
+				}
+				before, began := r.written.Load(), time.Now()
 				got, err := look.Look(t.Context(), []secret.UsageSource{{Log: r.path, Pattern: previous, Quiet: time.Hour}}, time.Time{})
+				r.took.Store(int64(time.Since(began)))
 				after := r.written.Load() + 1 // one may be in the log and not counted yet
 				if err != nil {
 					if failed++; failed > 1000 {
@@ -79,6 +85,10 @@ type rotated struct {
 	mu      sync.Mutex // held while a line is written
 	written atomic.Int64
 	turns   atomic.Int64
+	// A look gives a token, so that there is a rotation in some looks, at any moment of them,
+	// and never one in all of them, however slow the machine is.
+	looks chan struct{}
+	took  atomic.Int64 // nanoseconds of a look
 }
 
 // run writes and rotates until stop is called.
@@ -86,17 +96,18 @@ func (r *rotated) run(t *testing.T) (stop func()) {
 	t.Helper()
 	done := make(chan struct{})
 	var wg sync.WaitGroup
-	every := func(pause time.Duration, act func() error) {
+	whenever := func(tick <-chan time.Time, token <-chan struct{}, act func() error) {
 		wg.Go(func() {
-			for tick := time.Tick(pause); ; {
+			for {
 				select {
 				case <-done:
 					return
 				case <-tick:
-					if err := act(); err != nil {
-						t.Error(err)
-						return
-					}
+				case <-token:
+				}
+				if err := act(); err != nil {
+					t.Error(err)
+					return
 				}
 			}
 		})
@@ -104,8 +115,11 @@ func (r *rotated) run(t *testing.T) (stop func()) {
 	if err := r.write(); err != nil {
 		t.Fatal(err)
 	}
-	every(time.Millisecond, r.write)
-	every(60*time.Millisecond, r.turn)
+	whenever(time.Tick(time.Millisecond), nil, r.write)
+	whenever(nil, r.looks, func() error {
+		time.Sleep(40*time.Millisecond + time.Duration(rand.Int64N(2*r.took.Load()+1)))
+		return r.turn()
+	})
 	stop = sync.OnceFunc(func() { close(done); wg.Wait() })
 	t.Cleanup(stop)
 	return stop

@@ -56,7 +56,7 @@ func open(t *testing.T, s *cloudwatchtest.Server, change func(*Config)) *Source 
 	t.Helper()
 	cfg := Config{
 		Group: group, Format: logs.Access, AWS: settings(s.Region()), Endpoint: s.URL,
-		Poll: time.Millisecond, Timeout: 10 * time.Second, Now: func() time.Time { return window.Until },
+		Poll: time.Millisecond, Now: func() time.Time { return window.Until },
 	}
 	if change != nil {
 		change(&cfg)

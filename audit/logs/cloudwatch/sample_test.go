@@ -38,12 +38,11 @@ func TestSample(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, cloudwatchtest.Config{})
-			for n := range 5000 {
-				s.Put(group, "web", line(tc.last.Add(-time.Duration(n)*tc.every), "/other"))
-				if tc.last.Add(-time.Duration(n) * tc.every).Before(noon.AddDate(0, 0, -20)) {
-					break
-				}
+			var lines []cloudwatchtest.Event
+			for at := tc.last; len(lines) < 5000 && at.After(noon.AddDate(0, 0, -20)); at = at.Add(-tc.every) {
+				lines = append(lines, line(at, "/other"))
 			}
+			s.Put(group, "web", lines...)
 			_, stats, err := sourcetest.Scan(t, open(t, s, func(c *Config) { c.Format = logs.JSON }), long)
 			if err != nil || len(stats.Gaps) > 0 || stats.Messages != 0 || stats.Requests != stats.Sampled {
 				t.Errorf("%+v, %v", stats, err)

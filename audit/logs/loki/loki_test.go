@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"rekey/audit"
 	"rekey/audit/audittest"
 	"rekey/audit/audittest/lokitest"
+	"rekey/audit/audittest/porttest"
 	"rekey/audit/logs"
 	"rekey/audit/logs/sourcetest"
 )
@@ -189,12 +189,7 @@ func TestFaults(t *testing.T) {
 
 func TestUnreachable(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = l.Close()
-	source, err := New(Config{URL: "http://" + l.Addr().String(), Selector: selector, Format: logs.Access})
+	source, err := New(Config{URL: "http://" + porttest.Closed(t), Selector: selector, Format: logs.Access})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -86,6 +86,7 @@ audit/audittest/lokitest:        audit/audittest
 audit/audittest/cloudwatchtest:  audit/audittest audit/audittest/sigv4
 audit/audittest/journaltest:
 audit/audittest/sigv4:
+audit/audittest/porttest:
 audit/ledger/ledgertest:         audit/ledger; pgx sys cmp rapid
 commands/storetest:              commands/store commands/secret; cmp rapid
 commands/issue/smtp/smtptest:    commands/secret; smtpd

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rekey/audit/audittest"
+	"rekey/audit/audittest/porttest"
 	"rekey/audit/sentry"
 	"rekey/commands/issue"
 	"rekey/commands/issue/sentrykey"
@@ -160,7 +161,7 @@ func TestATestThatTellsNothing(t *testing.T) {
 		{"a quota is used up", func(w *world) { w.sentry.LimitIngestion(100, 30*time.Second) }, "another 30s"},
 		{"Sentry is down", func(w *world) { w.sentry.Behave(audittest.Down) }, "503"},
 		{"something else answers", func(w *world) { w.sentry.Behave(audittest.Garbage) }, "not"},
-		{"nobody is there", func(w *world) { _ = w.sentry.Close() }, "could not be reached"},
+		{"nobody is there", func(w *world) { _ = w.sentry.Close(); porttest.Keep(t, w.sentry.URL()) }, "could not be reached"},
 		{"no token", func(w *world) { _ = os.Remove(w.token) }, "token"},
 		{"events may not be read", func(w *world) { w.sentry.Grant("project:admin") }, "could not be looked up"},
 	}

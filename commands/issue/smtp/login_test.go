@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"rekey/audit/audittest/porttest"
 	"rekey/commands/issue/smtp"
 	"rekey/commands/issue/smtp/smtptest"
 	"rekey/commands/secret"
@@ -154,16 +155,12 @@ func TestWhatAServerMayAnswer(t *testing.T) {
 func TestServersThatCannotBeAsked(t *testing.T) {
 	t.Parallel()
 	p := start(t, smtptest.Config{})
-	gone := start(t, smtptest.Config{})
-	if err := gone.Close(); err != nil {
-		t.Fatal(err)
-	}
 	for _, c := range []struct {
 		name   string
 		change func(cfg *secret.SMTPIssuer)
 		want   string
 	}{
-		{"nobody listens", func(cfg *secret.SMTPIssuer) { cfg.Addr = gone.Addr() }, "connection refused"},
+		{"nobody listens", func(cfg *secret.SMTPIssuer) { cfg.Addr = porttest.Closed(t) }, "connection refused"},
 		{"no such host", func(cfg *secret.SMTPIssuer) { cfg.Addr = "mail.invalid:587" }, "its host name was not found"},
 		{"no port", func(cfg *secret.SMTPIssuer) { cfg.Addr = "127.0.0.1" }, "its address in the catalogue cannot be used"},
 		{"no file of certificates", func(cfg *secret.SMTPIssuer) { cfg.CAFile = "/nowhere/ca.pem" }, "the certificates in /nowhere/ca.pem cannot be read"},

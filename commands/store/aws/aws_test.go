@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/smithy-go"
 
+	"rekey/audit/audittest/porttest"
 	"rekey/commands/secret"
 	"rekey/commands/store"
 	"rekey/commands/store/aws"
@@ -196,7 +197,7 @@ func TestFaultsInWords(t *testing.T) {
 		"throttled for long": {func(srv *awstest.Server) {
 			srv.Inject(awstest.Fault{Kind: awstest.Throttle, Times: 99})
 		}, ref, store.State{Current: newValue}, nil, []string{"fewer requests"}},
-		"down": {func(srv *awstest.Server) { srv.Close() }, ref, store.State{Current: newValue}, nil, []string{"could not be reached", "refused"}},
+		"down": {func(srv *awstest.Server) { srv.Close(); porttest.Keep(t, srv.URL) }, ref, store.State{Current: newValue}, nil, []string{"could not be reached", "refused"}},
 		"not AWS": {func(srv *awstest.Server) {
 			srv.Inject(awstest.Fault{Kind: awstest.Garbage, Times: 99})
 		}, ref, store.State{Current: newValue}, nil, []string{"proxy"}},

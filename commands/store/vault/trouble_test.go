@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/audit/audittest/porttest"
 	"rekey/commands/secret"
 	"rekey/commands/store"
 	"rekey/commands/store/vault"
@@ -83,7 +84,7 @@ func TestTroubleIsOnePlainSentence(t *testing.T) {
 		"the connection breaks": {func(_ *testing.T, srv *vaulttest.Server) {
 			srv.Inject(&vaulttest.Fault{Path: "data/", Times: 9})
 		}, vault.ErrUnreachable, "the connection broke before an answer came"},
-		"nobody listens": {func(_ *testing.T, srv *vaulttest.Server) { srv.Close() }, vault.ErrUnreachable, "nothing listens there"},
+		"nobody listens": {func(t *testing.T, srv *vaulttest.Server) { t.Helper(); srv.Close(); porttest.Keep(t, srv.URL) }, vault.ErrUnreachable, "nothing listens there"},
 		"deleted": {func(t *testing.T, srv *vaulttest.Server) {
 			t.Helper()
 			srv.Do(http.MethodDelete, "secret/data/app/production", nil)
