@@ -128,13 +128,19 @@ func (t *Traffic) Counts() Counts {
 // Running is for how long there has been traffic.
 func (t *Traffic) Running() time.Duration { return time.Since(t.began) }
 
+// backlog is how much of the traffic may be unanswered at once.
+const backlog = time.Second
+
 // every sends at a steady rate, whether or not earlier requests were answered, as
-// clients do. What was late is sent at once, so that the rate holds.
+// clients do. What was late is sent at once, so that the rate holds. Where as much is
+// unanswered as backlog says, it waits: a machine too busy for the rate would have
+// an ever longer queue, and answer nobody in time.
 func (t *Traffic) every(ctx context.Context, rate float64, send func(n int)) {
 	if rate <= 0 {
 		return
 	}
 	begin := time.Now()
+	waiting := make(chan struct{}, 1+int(rate*backlog.Seconds()))
 	for n := 0; ; n++ {
 		timer := time.NewTimer(time.Until(begin.Add(time.Duration(float64(n) * float64(time.Second) / rate))))
 		select {
@@ -142,8 +148,15 @@ func (t *Traffic) every(ctx context.Context, rate float64, send func(n int)) {
 			timer.Stop()
 			return
 		case <-timer.C:
-			if ctx.Err() == nil { // both may be ready
-				t.wg.Go(func() { send(n) })
+			select {
+			case waiting <- struct{}{}:
+			case <-ctx.Done():
+			}
+			if ctx.Err() == nil { // all may be ready
+				t.wg.Go(func() {
+					send(n)
+					<-waiting
+				})
 			}
 		}
 	}
