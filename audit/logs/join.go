@@ -22,6 +22,14 @@ type Source interface {
 // bounded.
 func Join(ctx context.Context, sources []Source, q Query, add func(source int, r Record)) ([]Stats, []error) {
 	stats, errs := make([]Stats, len(sources)), make([]error, len(sources))
+	if len(sources) == 1 { // nothing to wait for
+		stats[0], errs[0] = batched(ctx, sources[0], q, &sorter{take: func(list []Record) {
+			for i := range list {
+				add(0, list[i])
+			}
+		}})
+		return stats, errs
+	}
 	heads := make([]*head, len(sources))
 	var wg sync.WaitGroup
 	for i, s := range sources {
@@ -29,7 +37,7 @@ func Join(ctx context.Context, sources []Source, q Query, add func(source int, r
 		heads[i] = &head{in: out, back: back}
 		wg.Go(func() {
 			defer close(out)
-			stats[i], errs[i] = batched(ctx, s, q, &sorter{out: out, back: back})
+			stats[i], errs[i] = batched(ctx, s, q, &sorter{take: func(list []Record) { batches(list, out, back) }})
 		})
 	}
 	for {
@@ -59,18 +67,30 @@ const (
 	reorder = 4096
 )
 
-// sorter hands records on in batches, sorted by time as far as reorder reaches.
+// sorter hands records on, sorted by time as far as reorder reaches.
 type sorter struct {
-	out        chan<- []Record
-	back       <-chan []Record // batches that were used, to be filled again
+	take       func([]Record) // which are the sorter's again when it returns
 	held       []Record
 	untidy     bool // held is not in order
 	last       time.Time
 	disordered bool
 }
 
-// batched scans s into sorted. Sending never gives up: Join takes whatever is sent, and
-// what was found before a deadline is still evidence.
+// batches sends copies of list in batches, in such as come back.
+func batches(list []Record, out chan<- []Record, back <-chan []Record) {
+	for part := range slices.Chunk(list, batch) {
+		var used []Record
+		select {
+		case used = <-back:
+		default:
+			used = make([]Record, 0, batch)
+		}
+		out <- append(used[:0], part...)
+	}
+}
+
+// batched scans s into sorted. Handing on never gives up: Join takes whatever it gets,
+// and what was found before a deadline is still evidence.
 func batched(ctx context.Context, s Source, q Query, sorted *sorter) (Stats, error) {
 	stats, err := s.Scan(ctx, q, func(r Record) error {
 		if n := len(sorted.held); n > 0 && r.At.Before(sorted.held[n-1].At) {
@@ -92,16 +112,10 @@ func (s *sorter) send(n int) {
 		slices.SortStableFunc(s.held, func(a, b Record) int { return a.At.Compare(b.At) })
 		s.untidy = false
 	}
-	for list := range slices.Chunk(s.held[:n], batch) {
-		s.disordered = s.disordered || list[0].At.Before(s.last)
-		s.last = list[len(list)-1].At
-		var used []Record
-		select {
-		case used = <-s.back:
-		default:
-			used = make([]Record, 0, batch)
-		}
-		s.out <- append(used[:0], list...)
+	if n > 0 {
+		s.disordered = s.disordered || s.held[0].At.Before(s.last)
+		s.last = s.held[n-1].At
+		s.take(s.held[:n])
 	}
 	s.held = append(s.held[:0], s.held[n:]...)
 }

@@ -22,6 +22,7 @@ type memo struct {
 	requests map[string]asked
 	agents   map[string]string
 	paths    map[string]spelling
+	sentence sentence
 	stamp    [stampBytes]byte
 	at       time.Time
 }

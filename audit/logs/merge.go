@@ -74,7 +74,7 @@ func (e *Event) Clone() Event {
 type Merger struct {
 	emit   func(*Event)
 	queues map[key]*queue
-	open   []*group // in order of arrival
+	open   opened
 	spare  []*group // finished, to be used again
 	stale  int      // events finished since the queues were last swept
 	now    time.Time
@@ -143,8 +143,8 @@ func (m *Merger) Add(source int, r Record) {
 		}
 	}
 	g := m.newGroup(rec, source, &r)
-	m.open = append(m.open, g)
-	if len(m.open) > maxOpen {
+	m.open.add(g)
+	if len(m.open.list()) > maxOpen {
 		m.finish(1)
 	}
 	if several {
@@ -166,7 +166,7 @@ func (m *Merger) meet(rec recorder, kind audit.Kind) bool {
 		return false
 	}
 	w.several = true
-	for _, g := range m.open {
+	for _, g := range m.open.list() {
 		if (g.Kind == audit.Used) == (kind == audit.Used) {
 			m.offer(g, nil)
 		}
@@ -176,14 +176,14 @@ func (m *Merger) meet(rec recorder, kind audit.Kind) bool {
 
 // Close finishes all open events.
 func (m *Merger) Close() {
-	m.finish(len(m.open))
-	m.open, m.queues = nil, map[key]*queue{}
+	m.finish(len(m.open.list()))
+	m.open, m.queues = opened{}, map[key]*queue{}
 }
 
 // expire finishes the events that no record can join any more.
 func (m *Merger) expire() {
-	n := 0
-	for n < len(m.open) && m.now.Sub(m.open[n].At) > tolerance+linger {
+	n, open := 0, m.open.list()
+	for n < len(open) && m.now.Sub(open[n].At) > tolerance+linger {
 		n++
 	}
 	m.finish(n)
@@ -191,15 +191,14 @@ func (m *Merger) expire() {
 
 // finish closes the oldest n events.
 func (m *Merger) finish(n int) {
-	for i, g := range m.open[:n] {
+	for _, g := range m.open.list()[:n] {
 		g.closed = true
 		m.emit(&g.Event)
-		m.open[i] = nil
 		if !g.queued && len(m.spare) < maxSpare {
 			m.spare = append(m.spare, g)
 		}
 	}
-	m.open = m.open[n:]
+	m.open.drop(n)
 	if m.stale += n; m.stale > sweepAfter {
 		m.sweep()
 	}

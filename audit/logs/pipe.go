@@ -59,7 +59,7 @@ func (p *pipe) list() []Record {
 	case list := <-p.used:
 		return list
 	default:
-		return nil
+		return make([]Record, 0, batch)
 	}
 }
 

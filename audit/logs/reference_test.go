@@ -91,6 +91,20 @@ func FuzzMemoOfMessages(f *testing.F) {
 			f.Add(line, lines[(i+1)%len(lines)])
 		}
 	}
+	for _, pair := range [][2]string{
+		{"from 203.0.113.66 on POST /api/revalidate/", "from 198.51.100.7 on POST /api/revalidate/"},
+		{"from 203.0.113.66 on POST /api/revalidate/", "from 999.51.100.7 on POST /api/revalidate/"},
+		{"on POST /api/revalidate/ from 203.0.113.66", "on POST /api/revalidate/ from 198.51.100.7:80"},
+		{"on POST /a/9 from 203.0.113.66", "on POST /a/9 from 198.51.100.7"},
+		{"on POST /a 203.0.113.66 from 203.0.113.66", "on POST /a 198.51.100.7 from 203.0.113.66"},
+		{`agent="x 203.0.113.66" ip=203.0.113.66 POST /a`, `agent="x 198.51.100.7" ip=203.0.113.66 POST /a`},
+		{`agent="x 203.0.113.66 " ip=203.0.113.66 POST /a`, `agent="x 198.51.100.7 " ip=203.0.113.66 POST /a`},
+		{"agent= 203.0.113.66 POST /a", "agent= 198.51.100.7 POST /a"},
+		{"x203.0.113.66 from 203.0.113.66 POST /a", "x198.51.100.7 from 203.0.113.66 POST /a"},
+		{"fe::ab 203.0.113.66 POST /a", "fe::ab 198.51.100.7 POST /a"},
+	} {
+		f.Add([]byte("2026-11-22 19:35:18 ip=192.0.2.9 Invalid signature "+pair[0]), []byte("2026-11-22 19:35:19 ip=192.0.2.9 Invalid signature "+pair[1]))
+	}
 	f.Fuzz(func(t *testing.T, before, line []byte) {
 		for _, format := range []Format{Security, Django, JSON, Logfmt, Auto} {
 			plain, remembering := newDialect(format, query(format), midnight), newDialect(format, query(format), midnight)

@@ -44,15 +44,26 @@ func signatureIn(text []byte) (head, tail []byte, ok bool) {
 // about reads whose signature it was. What follows the phrase names the client in most
 // layouts, so it is read first; what stands before it fills what is still missing.
 func (r *Record) about(head, tail []byte, d *dialect) {
+	alone := d.memo != nil && !r.Addr.IsValid() && r.Method == "" && r.Path == ""
+	if alone {
+		if addr, known, ok := d.memo.sentence.recall(tail); ok {
+			r.Addr, r.Method, r.Path, r.Guarded = addr, known.method, known.path, known.guarded
+			return
+		}
+	}
 	m := mention{addr: r.Addr, method: r.Method, path: []byte(r.Path)}
 	m.fill(tail)
-	if !m.addr.IsValid() || m.method == "" || len(m.path) == 0 {
+	whole := m.addr.IsValid() && m.method != "" && len(m.path) > 0
+	if !whole {
 		m.fill(head)
 	}
 	r.Addr, r.Method = m.addr, m.method
 	if len(m.path) > 0 {
 		p := d.memo.path(m.path)
 		r.Guarded, r.Path = d.guard.find(r.Method, p.canonical), p.shown
+	}
+	if alone && whole {
+		d.memo.sentence.learn(tail, r.Addr, saying{method: r.Method, path: r.Path, guarded: r.Guarded})
 	}
 }
 
@@ -71,6 +82,9 @@ func wroteIt(head []byte) bool {
 		default:
 			return false
 		}
+	}
+	if bytes.IndexByte(head, '"') < 0 && bytes.IndexByte(head, '/') < 0 {
+		return true // most are so
 	}
 	if bytes.Count(head, []byte(`"`))%2 == 1 || reasonIn(head) {
 		return false

@@ -18,7 +18,6 @@ const unrecorded = "address not recorded"
 // judge takes one event after the other, decides whose it is, and counts. It keeps
 // the newest events of each kind and bounded tallies, whatever the number of events.
 type judge struct {
-	own       []netip.Prefix
 	proxies   []netip.Prefix
 	endpoints []secret.Endpoint
 
@@ -28,7 +27,7 @@ type judge struct {
 	addresses tallies
 	paths     tallies
 
-	names    addressNames
+	clients  clients
 	window   audit.Window
 	died     time.Time // of the old value; zero: it lives, or nobody said
 	usual    *normal
@@ -55,27 +54,29 @@ type group struct {
 
 func newJudge(env secret.Environment, place secret.Place, window audit.Window, died time.Time) *judge {
 	return &judge{
-		own: env.Own, proxies: env.Proxies, endpoints: place.Endpoints, window: window, died: died, usual: newNormal(), timeline: newTimeline(window),
+		proxies: env.Proxies, endpoints: place.Endpoints, clients: clients{own: env.Own, endpoints: place.Endpoints},
+		window: window, died: died, usual: newNormal(), timeline: newTimeline(window),
 	}
 }
 
 // add judges one event. What happened before the window only tells what is normal.
 func (j *judge) add(e *logs.Event) {
-	addr := j.names.of(e.Addr)
+	c := j.clients.of(e.Addr)
+	addr := c.name
 	if e.At.Before(j.window.Since) {
 		j.usual.add(e, addr)
 		return
 	}
-	ours := j.ours(e.Addr, e.Guarded)
+	ours := c.ours(e.Guarded)
 	// Refusals elsewhere say nothing about this secret, only about who asked.
 	about := e.Guarded >= 0 || e.Kind == audit.InvalidSignature && e.Path == ""
 	if about {
-		j.visitors.add(e, addr, ours)
+		j.visitors.add(e, c, ours)
 		count(j.timeline, e, ours)
 	} else {
 		j.elsewhere.add(addr, e.At, ours)
 	}
-	if e.Kind == audit.Used && !j.use(e, addr, ours) {
+	if e.Kind == audit.Used && !j.use(e, c, ours) {
 		return
 	}
 	kind := kindOf(e.Kind)
@@ -109,7 +110,8 @@ func (j *judge) add(e *logs.Event) {
 const skew = 5 * time.Second
 
 // use sorts an accepted request; it reports whether it is a stranger's.
-func (j *judge) use(e *logs.Event, addr string, ours bool) bool {
+func (j *judge) use(e *logs.Event, c *client, ours bool) bool {
+	addr := c.name
 	switch {
 	case ours:
 		return false // what the secret is for
@@ -121,7 +123,7 @@ func (j *judge) use(e *logs.Event, addr string, ours bool) bool {
 	}
 	// Where the catalogue names no callers, those of before are as good as known, and
 	// whoever was refused first is as good as a stranger.
-	v := j.visitors.byName[addr]
+	v := j.visitors.known(c)
 	switch {
 	case j.usual.known(addr):
 		j.asBefore.add(e, addr, ours)
@@ -151,51 +153,6 @@ func (g *group) activity() audit.Activity {
 	a := g.Activity
 	a.Addresses, a.Paths = g.addresses.top(), g.paths.top()
 	return a
-}
-
-// ours reports whether addr is rekey's own or a known caller of the endpoint; where
-// no endpoint is concerned, of any endpoint of the secret.
-func (j *judge) ours(addr netip.Addr, guarded int) bool {
-	if !addr.IsValid() {
-		return false
-	}
-	if within(addr, j.own) {
-		return true
-	}
-	if guarded >= 0 {
-		return within(addr, j.endpoints[guarded].Callers)
-	}
-	return slices.ContainsFunc(j.endpoints, func(e secret.Endpoint) bool { return within(addr, e.Callers) })
-}
-
-func within(addr netip.Addr, prefixes []netip.Prefix) bool {
-	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool {
-		if p.Addr().Is4In6() && p.Bits() >= 96 {
-			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
-		}
-		return p.Contains(addr)
-	})
-}
-
-// addressNames writes addresses out, each once: in an hour of busy logs there are
-// millions of lines by a few clients.
-type addressNames struct {
-	known map[netip.Addr]string
-}
-
-func (n *addressNames) of(addr netip.Addr) string {
-	if !addr.IsValid() {
-		return unrecorded
-	}
-	if name, ok := n.known[addr]; ok {
-		return name
-	}
-	if n.known == nil || len(n.known) >= maxNames {
-		n.known = map[netip.Addr]string{}
-	}
-	name := addr.String()
-	n.known[addr] = name
-	return name
 }
 
 func (j *judge) endpointPaths() []string {

@@ -32,11 +32,10 @@ func before(w audit.Window) audit.Window {
 // normal is what accepted uses of the guarded endpoints looked like before the window.
 type normal struct {
 	count     int
-	addresses map[string]int
+	addresses map[string]*minute // the newest in which each came
 	agents    map[string]bool
 	hours     [24]bool // UTC
 	peak      int      // the most requests of one address in one minute
-	minutes   map[string]minute
 }
 
 // minute counts the requests of one address in the minute it is in.
@@ -55,7 +54,7 @@ func (m *minute) add(at time.Time) int {
 }
 
 func newNormal() *normal {
-	return &normal{addresses: map[string]int{}, agents: map[string]bool{}, minutes: map[string]minute{}}
+	return &normal{addresses: map[string]*minute{}, agents: map[string]bool{}}
 }
 
 func (n *normal) add(e *logs.Event, addr string) {
@@ -64,11 +63,13 @@ func (n *normal) add(e *logs.Event, addr string) {
 	}
 	n.count++
 	n.hours[e.At.UTC().Hour()] = true
-	if _, known := n.addresses[addr]; known || len(n.addresses) < maxSeen {
-		n.addresses[addr]++
-		m := n.minutes[addr]
+	m := n.addresses[addr]
+	if m == nil && len(n.addresses) < maxSeen {
+		m = &minute{}
+		n.addresses[addr] = m
+	}
+	if m != nil {
 		n.peak = max(n.peak, m.add(e.At))
-		n.minutes[addr] = m
 	}
 	if len(n.agents) < maxSeen {
 		n.agents[e.Agent] = true
@@ -76,7 +77,7 @@ func (n *normal) add(e *logs.Event, addr string) {
 }
 
 // known reports whether addr made accepted requests before the window.
-func (n *normal) known(addr string) bool { return n.addresses[addr] > 0 }
+func (n *normal) known(addr string) bool { return n.addresses[addr] != nil }
 
 // unusual says how the accepted requests of a visitor differ from before; nothing where
 // too little was seen before to tell.

@@ -22,7 +22,7 @@ func (j *judge) settle(files []*source) {
 	for _, e := range kept {
 		f := audit.Finding{
 			Kind: e.Kind, At: e.At, Addr: e.Addr, Method: e.Method, Path: e.Path, Agent: e.Agent, Status: e.Status,
-			Ours: j.ours(e.Addr, e.Guarded), Guarded: e.Guarded >= 0,
+			Ours: j.clients.of(e.Addr).ours(e.Guarded), Guarded: e.Guarded >= 0,
 		}
 		for _, p := range e.Places {
 			f.Sources = append(f.Sources, where[p])

@@ -20,19 +20,14 @@ const (
 // that are frequent stay exact.
 type tallies struct {
 	byName map[string]*audit.Tally
+	newest *audit.Tally // as most paths are the one before
 }
 
 func (t *tallies) add(name string, at time.Time, ours bool) {
-	if t.byName == nil {
-		t.byName = map[string]*audit.Tally{}
-	}
-	entry := t.byName[name]
-	if entry == nil {
-		if len(t.byName) >= maxNames {
-			t.forget()
-		}
-		entry = &audit.Tally{Name: name, First: at, Last: at, Ours: ours}
-		t.byName[name] = entry
+	entry := t.newest
+	if entry == nil || entry.Name != name {
+		entry = t.of(name, at, ours)
+		t.newest = entry
 	}
 	entry.Count++
 	entry.Ours = entry.Ours && ours
@@ -42,6 +37,22 @@ func (t *tallies) add(name string, at time.Time, ours bool) {
 	if at.After(entry.Last) {
 		entry.Last = at
 	}
+}
+
+// of answers the tally of a name, a new one if need be.
+func (t *tallies) of(name string, at time.Time, ours bool) *audit.Tally {
+	entry := t.byName[name]
+	if entry == nil {
+		if t.byName == nil {
+			t.byName = map[string]*audit.Tally{}
+		}
+		if len(t.byName) >= maxNames {
+			t.forget()
+		}
+		entry = &audit.Tally{Name: name, First: at, Last: at, Ours: ours}
+		t.byName[name] = entry
+	}
+	return entry
 }
 
 // forget drops the half of the names with the lowest counts, among equals those

@@ -21,6 +21,7 @@ type visitor struct {
 	agents []string // of accepted requests, at most maxAgents
 	hours  [24]bool // of accepted requests, UTC
 	minute minute
+	gone   bool // forgotten
 }
 
 // visitors are the addresses at the guarded endpoints, in bounded memory: in a flood
@@ -29,17 +30,25 @@ type visitors struct {
 	byName map[string]*visitor
 }
 
-func (vs *visitors) add(e *logs.Event, addr string, ours bool) {
-	if vs.byName == nil {
-		vs.byName = map[string]*visitor{}
+// known answers the visitor of c, nil if there is none.
+func (vs *visitors) known(c *client) *visitor {
+	if c.visitor == nil || c.visitor.gone {
+		c.visitor = vs.byName[c.name]
 	}
-	v := vs.byName[addr]
+	return c.visitor
+}
+
+func (vs *visitors) add(e *logs.Event, c *client, ours bool) {
+	v := vs.known(c)
 	if v == nil {
+		if vs.byName == nil {
+			vs.byName = map[string]*visitor{}
+		}
 		if len(vs.byName) >= maxVisitors {
 			vs.forget()
 		}
-		v = &visitor{Visitor: audit.Visitor{Addr: addr, Ours: ours, First: e.At, Last: e.At}}
-		vs.byName[addr] = v
+		v = &visitor{Visitor: audit.Visitor{Addr: c.name, Ours: ours, First: e.At, Last: e.At}}
+		vs.byName[c.name], c.visitor = v, v
 	}
 	v.Ours = v.Ours && ours
 	if e.At.Before(v.First) {
@@ -87,6 +96,7 @@ func newestOf(list []string, word string, n int) []string {
 // forget drops the half that matters least.
 func (vs *visitors) forget() {
 	for _, v := range vs.sorted()[maxVisitors/2:] {
+		v.gone = true
 		delete(vs.byName, v.Addr)
 	}
 }
