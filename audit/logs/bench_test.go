@@ -33,8 +33,8 @@ func BenchmarkReading(b *testing.B) {
 	contest := func(name string, l *File, ours func(b *testing.B), peers ...logstest.Peer) {
 		table.Run(b, logstest.Contest{Name: name, File: l.Path(), Bytes: l.Size(), Peers: peers, Ours: ours})
 	}
-	scanning := func(name string, l *File, ours func(b *testing.B), peers ...logstest.Peer) {
-		table.Run(b, logstest.Contest{Name: name, File: l.Path(), Bytes: l.Size(), Peers: peers, Ours: ours, Nice: true})
+	scanning := func(name string, whole bool, l *File, ours func(b *testing.B), peers ...logstest.Peer) {
+		table.Run(b, logstest.Contest{Name: name, File: l.Path(), Bytes: l.Size(), Peers: peers, Ours: ours, Nice: true, Whole: whole})
 	}
 	grep := func(pipeline string, goal float64) logstest.Peer {
 		return logstest.Peer{Name: "grep", Pipeline: pipeline, Goal: goal}
@@ -61,12 +61,12 @@ func BenchmarkReading(b *testing.B) {
 		logstest.Ripgrep([]logstest.Peer{grep(runbookSignature, 30)}, rg(0))...)
 	contest("last 100 denials, in process", access, last(access, audit.Denied), grep(runbookDenied, 1000))
 	contest("last 100 denials, a process", access, process(access, "denials"), grep(runbookDenied, 30))
-	scanning("all signatures", security, func(b *testing.B) { countFound(b, security, Query{}) },
+	scanning("all signatures", true, security, func(b *testing.B) { countFound(b, security, Query{}) },
 		logstest.Ripgrep([]logstest.Peer{grep(runbookSignature, 5)}, rg(1.8))...)
-	scanning("a needle that is absent", access, func(b *testing.B) { countAbsent(b, access) },
+	scanning("a needle that is absent", true, access, func(b *testing.B) { countAbsent(b, access) },
 		grep(`LC_ALL=C grep "Invalid signature" "$1" | tail -100; echo none`, 0.9))
-	scanning("all denials and uses", access, func(b *testing.B) { countFound(b, access, Query{Endpoints: guarded}) }, grep(runbookDenied, 0))
-	scanning("one day of seven", access, func(b *testing.B) { countFound(b, access, Query{Endpoints: guarded, Window: day}) }, grep(runbookDenied, 80))
+	scanning("all denials and uses", true, access, func(b *testing.B) { countFound(b, access, Query{Endpoints: guarded}) }, grep(runbookDenied, 0))
+	scanning("one day of seven", false, access, func(b *testing.B) { countFound(b, access, Query{Endpoints: guarded, Window: day}) }, grep(runbookDenied, 80))
 
 	b.Run("memory", func(b *testing.B) {
 		kib, err := strconv.ParseFloat(runChild(b, "memory", access.Path()), 64)

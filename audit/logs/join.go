@@ -65,12 +65,16 @@ const (
 	// reorder is how many records are held back to be sorted by time. It undoes the
 	// disorder of neighbouring lines, and all disorder of a log with fewer records.
 	reorder = 4096
+	// step is how many are sorted and handed on at once: few, so that whoever takes them is
+	// never so long at it that the search ahead of it has to wait.
+	step = reorder / 4
 )
 
 // sorter hands records on, sorted by time as far as reorder reaches.
 type sorter struct {
 	take       func([]Record) // which are the sorter's again when it returns
 	held       []Record
+	sent       int  // of held
 	untidy     bool // held is not in order
 	last       time.Time
 	disordered bool
@@ -96,28 +100,31 @@ func batched(ctx context.Context, s Source, q Query, sorted *sorter) (Stats, err
 		if n := len(sorted.held); n > 0 && r.At.Before(sorted.held[n-1].At) {
 			sorted.untidy = true
 		}
-		if sorted.held = append(sorted.held, r); len(sorted.held) == 2*reorder {
-			sorted.send(reorder)
+		if sorted.held = append(sorted.held, r); len(sorted.held)-sorted.sent == reorder+step {
+			sorted.send(step)
 		}
 		return nil
 	})
-	sorted.send(len(sorted.held))
+	sorted.send(len(sorted.held) - sorted.sent)
 	stats.Disordered = sorted.disordered
 	return stats, err
 }
 
-// send sorts what is held and sends the oldest n.
+// send sorts what is held and hands on the oldest n.
 func (s *sorter) send(n int) {
+	held := s.held[s.sent:]
 	if s.untidy {
-		slices.SortStableFunc(s.held, func(a, b Record) int { return a.At.Compare(b.At) })
+		slices.SortStableFunc(held, func(a, b Record) int { return a.At.Compare(b.At) })
 		s.untidy = false
 	}
 	if n > 0 {
-		s.disordered = s.disordered || s.held[0].At.Before(s.last)
-		s.last = s.held[n-1].At
-		s.take(s.held[:n])
+		s.disordered = s.disordered || held[0].At.Before(s.last)
+		s.last = held[n-1].At
+		s.take(held[:n])
 	}
-	s.held = append(s.held[:0], s.held[n:]...)
+	if s.sent += n; s.sent >= reorder {
+		s.held, s.sent = append(s.held[:0], s.held[s.sent:]...), 0
+	}
 }
 
 // head is the front of a source's stream.

@@ -65,11 +65,28 @@ func FuzzMemo(f *testing.F) {
 	for i, line := range decoys {
 		f.Add([]byte(line), []byte(decoys[(i+1)%len(decoys)]))
 	}
+	for _, stamp := range []string{
+		"29/Mar/2026:04:30:00 +0000", "29/Mar/2026:24:30:00 +0000", "29/Mar/2026:04:60:00 +0000", "29/Mar/2026:04:30:61 +0000",
+		"29/Mar/2026:04:30:60 +0000", "29/Mar/2026:0x:30:00 +0000", "29/Mar/2026:04:30:00x+0000", "29/Mar/2026:04:30:00 +0x00",
+		"29/Mar/2026:04:30:00 +0130", "29/Mar/2026 04:30:00 +0000", "31/Feb/2026:04:30:00 +0000",
+	} {
+		line := func(stamp string) []byte {
+			return []byte(`203.0.113.66 - - [` + stamp + `] "POST /api/revalidate/ HTTP/1.1" 401 29`)
+		}
+		for _, other := range []string{stamp, "29/Mar/2026:01:30:00" + stamp[20:], "29/Mar/2026:01:30:00 +0500"} {
+			f.Add(line(other), line(stamp))
+			f.Add(line(stamp), line(other))
+		}
+	}
 	g := newGuards(revalidate)
+	changing, err := time.LoadLocation("Europe/Berlin") // whose clocks change on 29 March 2026
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, before, line []byte) {
-		a := accessLines{guard: g, zone: time.UTC, memo: &memo{}}
+		a := accessLines{guard: g, zone: changing, memo: &memo{}}
 		for _, l := range [][]byte{before, line, before, line} {
-			want, wantOK := parseAccess(l, g, time.UTC)
+			want, wantOK := parseAccess(l, g, changing)
 			var got Record
 			at, ok := a.locate(l)
 			if ok {

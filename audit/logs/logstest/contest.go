@@ -3,6 +3,7 @@ package logstest
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"text/tabwriter"
@@ -36,6 +39,9 @@ type Contest struct {
 	// Nice says that ours reads on threads that stand back; so do the peers, then, or
 	// whatever else the machine does would be ours to wait for alone.
 	Nice bool
+	// Whole says that there is no answer without all of the file. Then copying it out of the
+	// kernel's memory and looking at nothing takes part, as what is left of a goal.
+	Whole bool
 }
 
 // cost is what something took: on the clock, and of the processors' time, which two
@@ -53,11 +59,17 @@ func (t *Table) Run(b *testing.B, c Contest) {
 	b.Run(c.Name, func(b *testing.B) {
 		defer AsRekeyRuns()()
 		c.Ours(b) // both sides find the file in memory
-		ours, theirs := []cost(nil), make([][]cost, len(c.Peers))
+		var ours, copied []cost
+		theirs := make([][]cost, len(c.Peers))
 		round := func() {
 			begun, used := time.Now(), CPUTime(b)
 			c.Ours(b)
 			ours = append(ours, cost{wall: time.Since(begun), cpu: CPUTime(b) - used})
+			if c.Whole {
+				begun, used = time.Now(), CPUTime(b)
+				copyOut(b, c.File)
+				copied = append(copied, cost{wall: time.Since(begun), cpu: CPUTime(b) - used})
+			}
 			for i, p := range c.Peers {
 				theirs[i] = append(theirs[i], p.run(b, c))
 			}
@@ -86,7 +98,17 @@ func (t *Table) Run(b *testing.B, c Contest) {
 			if p.Goal > 0 {
 				row[4], row[5] = fmt.Sprintf("%gx", p.Goal), verdict(ratio >= p.Goal)
 			}
+			if c.Whole && p.Goal > 0 {
+				row[5] += fmt.Sprintf(", %.3gx without looking", his.wall.Seconds()/median(copied).wall.Seconds())
+			}
 			t.rows = append(t.rows, row)
+		}
+		if c.Whole {
+			least := median(copied)
+			t.rows = append(t.rows, []string{
+				c.Name, round3(mine.wall), "copying " + round3(least.wall),
+				fmt.Sprintf("%.3gx (cpu %.3gx)", least.wall.Seconds()/mine.wall.Seconds(), least.cpu.Seconds()/mine.cpu.Seconds()), "", "",
+			})
 		}
 	})
 }
@@ -140,6 +162,34 @@ func (p Peer) run(b *testing.B, c Contest) cost {
 		b.Fatalf("%s: error %v, %d bytes of output", p.Pipeline, err, len(out))
 	}
 	return cost{wall: took, cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
+}
+
+// copyOut reads a file by all processors at once in blocks as rekey's, and looks at
+// nothing: no reader that reads is faster.
+func copyOut(b *testing.B, path string) {
+	b.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range runtime.NumCPU() {
+		wg.Go(func() {
+			block := make([]byte, 512<<10)
+			for {
+				switch _, err := f.ReadAt(block, (next.Add(1)-1)*int64(len(block))); {
+				case errors.Is(err, io.EOF):
+					return
+				case err != nil:
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // CPUTime is what this process and those it waited for used of the processors.
