@@ -309,6 +309,46 @@ func TestLockedTable(t *testing.T) {
 	must(t, act(t.Context(), i, issue.Set, o))
 }
 
+// Rights on parameters are the whole server's. Another change of the same ones, which
+// PostgreSQL lets fail one of the two, is no reason to give up.
+func TestAParameterThatAnotherGrantsAsWell(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	others, err := w.connect(w.url).Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := others.Exec(t.Context(), "GRANT SET ON PARAMETER "+w.parameter()+" TO "+ident("reports_"+w.id)); err != nil {
+		t.Fatal(err)
+	}
+	i, o := postgres.New(postgres.Config{}), w.order
+	o.New, _, err = i.Create(t.Context(), o)
+	must(t, err)
+	ended := make(chan error, 1)
+	go func() { ended <- act(t.Context(), i, issue.Set, o) }()
+	eventually(t, "ours waits for the other", func() bool {
+		select {
+		case err := <-ended:
+			t.Fatalf("ours ended before the other did: %v", err)
+		default:
+		}
+		return w.text("SELECT count(*)::text FROM pg_locks WHERE NOT granted AND locktype = 'transactionid' AND transactionid = (SELECT backend_xid FROM pg_stat_activity WHERE pid = $1)", others.Conn().PgConn().PID()) == "1"
+	})
+	if err := others.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	err = <-ended
+	if wait := (*issue.Wait)(nil); errors.As(err, &wait) { // on a machine so busy that 3 s went by
+		err = act(t.Context(), i, issue.Set, o)
+	}
+	must(t, err)
+	for _, role := range []string{user(t, o.New), "reports_" + w.id} {
+		if w.text("SELECT has_parameter_privilege($1, $2, 'SET')::text", role, w.parameter()) != "true" {
+			t.Errorf("%s may not set the parameter", role)
+		}
+	}
+}
+
 // A schema named after the role is in its path by that name alone.
 func TestSchemaOfItsOwn(t *testing.T) {
 	t.Parallel()
