@@ -80,6 +80,30 @@ func FuzzPair(f *testing.F) {
 	})
 }
 
+// TestPairAtEveryPlace: whatever is looked for is found wherever it stands in a round of the
+// kernels, also where the next is right behind it.
+func TestPairAtEveryPlace(t *testing.T) {
+	t.Parallel()
+	const gap = 5
+	plain := bytes.Repeat([]byte("xx\nxxxxxxxxxxxx\n"), 40)
+	for _, found := range []string{"a....b", `" 4`, "%"} {
+		for at := range 400 {
+			for _, behind := range []int{1, 31, 32, 64, 96, 200} {
+				text := bytes.Clone(plain)
+				copy(text[at+behind:], found)
+				copy(text[at:], found)
+				want := bytes.Count(text[:at], newline)
+				if i, lines := refusal(text, gap, 'a', 'b'); vectors() && (i != at || lines != want) {
+					t.Fatalf("%q at %d: refusal found %d behind %d newlines, want %d", found, at, i, lines, want)
+				}
+				if i, lines := pair(text, gap, 'a', 'b'); found[0] == 'a' && (i != at || lines != want) {
+					t.Fatalf("%q at %d: pair found %d behind %d newlines, want %d", found, at, i, lines, want)
+				}
+			}
+		}
+	}
+}
+
 func FuzzLineStart(f *testing.F) {
 	f.Add([]byte("one\ntwo\n\x0b\x8a\n\x8athree and more"), uint8(2))
 	f.Fuzz(func(t *testing.T, data []byte, from uint8) {

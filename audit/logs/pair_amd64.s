@@ -59,9 +59,59 @@
 	MOVQ R8, lines+48(FP)         \
 	VZEROUPPER
 
+// PAIRED adds to Y12 where text, the 32 bytes at off, holds a and, gap further on, b.
+#define PAIRED(text, off) \
+	VPCMPEQB text, Y0, Y13        \
+	VPCMPEQB off(DI)(AX*1), Y1, Y14 \
+	VPAND    Y13, Y14, Y13        \
+	VPOR     Y13, Y12, Y12
+
+// REFUSED adds to Y12 where it holds a quote two before a "4", or a "%".
+#define REFUSED(text, off) \
+	VPCMPEQB text, Y2, Y13        \
+	VPCMPEQB (off+2)(SI)(AX*1), Y3, Y14 \
+	VPAND    Y13, Y14, Y13        \
+	VPOR     Y13, Y12, Y12        \
+	VPCMPEQB text, Y4, Y13        \
+	VPOR     Y13, Y12, Y12
+
+// READ4 reads 128 bytes.
+#define READ4 \
+	VMOVDQU (SI)(AX*1), Y8        \
+	VMOVDQU 32(SI)(AX*1), Y9      \
+	VMOVDQU 64(SI)(AX*1), Y10     \
+	VMOVDQU 96(SI)(AX*1), Y11     \
+	VPXOR   Y12, Y12, Y12
+
+// COUNT4 counts the newlines of the four.
+#define COUNT4 \
+	VPCMPEQB Y8, Y5, Y8           \
+	VPCMPEQB Y9, Y5, Y9           \
+	VPCMPEQB Y10, Y5, Y10         \
+	VPCMPEQB Y11, Y5, Y11         \
+	VPSUBB   Y8, Y6, Y6           \
+	VPSUBB   Y9, Y7, Y7           \
+	VPSUBB   Y10, Y6, Y6          \
+	VPSUBB   Y11, Y7, Y7
+
 // func pairAVX2(s []byte, gap int, a, b byte) (at, lines int)
 TEXT ·pairAVX2(SB), NOSPLIT, $0-56
 	BEGIN
+	LEAQ -64(CX), BX
+
+wide: // two rounds at once, which are begun again where something is found
+	CMPQ AX, BX
+	JGT  next
+	READ4
+	PAIRED(Y8, 0)
+	PAIRED(Y9, 32)
+	PAIRED(Y10, 64)
+	PAIRED(Y11, 96)
+	VPTEST Y12, Y12
+	JNZ  next
+	COUNT4
+	ADDQ $128, AX
+	JMP  wide
 
 next:
 	CMPQ AX, CX
@@ -109,6 +159,25 @@ TEXT ·refusalAVX2(SB), NOSPLIT, $0-56
 	MOVQ $0x25, R8
 	VMOVQ R8, X4
 	VPBROADCASTB X4, Y4 // percent signs
+	LEAQ -64(CX), BX
+
+wide:
+	CMPQ AX, BX
+	JGT  next
+	READ4
+	PAIRED(Y8, 0)
+	PAIRED(Y9, 32)
+	PAIRED(Y10, 64)
+	PAIRED(Y11, 96)
+	REFUSED(Y8, 0)
+	REFUSED(Y9, 32)
+	REFUSED(Y10, 64)
+	REFUSED(Y11, 96)
+	VPTEST Y12, Y12
+	JNZ  next
+	COUNT4
+	ADDQ $128, AX
+	JMP  wide
 
 next:
 	CMPQ AX, CX
