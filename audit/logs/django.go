@@ -12,13 +12,13 @@ import (
 // and django.core.servers.basehttp ('"%s" %s %s').
 func (d *dialect) parseDjango(line []byte) (Record, bool) {
 	if r, ok := d.parseReason(line); ok {
-		if at, ok := stamp(line, d.clock); ok {
+		if at, ok := d.when(line); ok {
 			r.At = at
 		}
 		return r, true
 	}
 	if r, ok := d.parseRunserver(line); ok {
-		if at, ok := stamp(line, d.clock); ok {
+		if at, ok := d.when(line); ok {
 			r.At = at
 		}
 		return r, true

@@ -25,6 +25,7 @@ type memo struct {
 	agents   map[string]string
 	paths    map[string]spelling
 	sentence sentence
+	stamped  stamped
 	stamp    [stampBytes]byte
 	at       time.Time
 	// midnight is when the stamp's day began, by the offset it names; zero where it names none.

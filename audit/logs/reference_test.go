@@ -3,6 +3,7 @@ package logs
 import (
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -108,6 +109,20 @@ func FuzzMemoOfMessages(f *testing.F) {
 			f.Add(line, lines[(i+1)%len(lines)])
 		}
 	}
+	for _, stamp := range []string{
+		"2026-11-22 19:35:19", "2026-11-22 19:35:19,5", "2026-11-22 24:35:19", "2026-11-22 19:60:19", "2026-11-22 19:35:60", "2026-11-22 19:35:61",
+		"2026-11-22 19:35:19 +0100", "2026-11-22 19:35:19+01:00", "2026-11-22 19:35:19 +01:00", "2026-11-22 19:35:19Z", "2026-11-22T19:35:19Z", "2026-11-22 19:35:19.1234567890 +0100",
+		"2026-11-22 1x:35:19", `2026-11-22 19:35:19 +"0100`, "2026-11-23 19:35:19", "2026/11/22 19:35:19", "2026-11-31 19:35:19", "22/Nov/2026:19:35:19 +0000",
+	} {
+		for _, other := range []string{"2026-11-22 07:05:09,25", "2026-11-22 07:05:09 +0200", "2026-11-22 07:05:09+03:00", "2026-11-22T07:05:09Z", "2026/11/22 07:05:09 x"} {
+			for _, before := range []string{"", "WARNING ", "Nov 22 19:35:18 host 1 ", `"`, "2026-11-21 ", strings.Repeat("x", 125), strings.Repeat("x", 135)} {
+				line := func(stamp string) []byte {
+					return []byte(before + stamp + " views_seo Invalid signature from 203.0.113.66 on POST /a")
+				}
+				f.Add(line(other), line(stamp))
+			}
+		}
+	}
 	for _, pair := range [][2]string{
 		{"from 203.0.113.66 on POST /api/revalidate/", "from 198.51.100.7 on POST /api/revalidate/"},
 		{"from 203.0.113.66 on POST /api/revalidate/", "from 999.51.100.7 on POST /api/revalidate/"},
@@ -122,9 +137,18 @@ func FuzzMemoOfMessages(f *testing.F) {
 	} {
 		f.Add([]byte("2026-11-22 19:35:18 ip=192.0.2.9 Invalid signature "+pair[0]), []byte("2026-11-22 19:35:19 ip=192.0.2.9 Invalid signature "+pair[1]))
 	}
+	changing, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte("2026-10-25 00:30:00 Invalid signature from 203.0.113.66"), []byte("2026-10-25 04:30:00 Invalid signature from 203.0.113.66"))
 	f.Fuzz(func(t *testing.T, before, line []byte) {
-		for _, format := range []Format{Security, Django, JSON, Logfmt, Auto} {
-			plain, remembering := newDialect(format, query(format), midnight), newDialect(format, query(format), midnight)
+		for i, format := range []Format{Security, Django, JSON, Logfmt, Auto, Security, Django} {
+			q := query(format)
+			if i >= 5 {
+				q.Zone = changing
+			}
+			plain, remembering := newDialect(format, q, midnight), newDialect(format, q, midnight)
 			plain.memo = nil
 			if plain.inner != nil {
 				plain.inner.memo = nil

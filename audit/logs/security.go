@@ -24,7 +24,7 @@ func (d *dialect) parseSecurity(line []byte) (Record, bool) {
 		return Record{}, false
 	}
 	r := Record{Kind: audit.InvalidSignature, Recorder: Application, Guarded: -1}
-	if at, ok := stamp(line, d.clock); ok {
+	if at, ok := d.when(line); ok {
 		r.At = at
 	}
 	r.about(head, tail, d)

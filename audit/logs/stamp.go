@@ -23,12 +23,19 @@ const stampReach = 160
 // The first that fits wins, since what a visitor writes stands to the right of
 // what the server writes. A stamp inside quotes is never one.
 func stamp(line []byte, c clock) (time.Time, bool) {
+	at, _, ok := stampAt(line, c)
+	return at, ok
+}
+
+// stampAt says where the stamp begins as well; below 0 for those that stand at the
+// beginning of a line alone.
+func stampAt(line []byte, c clock) (at time.Time, from int, ok bool) {
 	head := line[:min(len(line), stampReach)]
 	if q := bytes.IndexByte(head, '"'); q >= 0 {
 		head = head[:q]
 	}
 	if at, _, ok := parseNamed(afterPriority(head), c); ok {
-		return at, true
+		return at, -1, true
 	}
 	for i := 0; i+19 <= len(head); i++ {
 		d := head[i]
@@ -36,10 +43,10 @@ func stamp(line []byte, c clock) (time.Time, bool) {
 			continue
 		}
 		if at, ok := parseStamp(head[i:], c); ok {
-			return at, true
+			return at, i, true
 		}
 	}
-	return time.Time{}, false
+	return time.Time{}, -1, false
 }
 
 // parseStamp reads the stamp at the start of s, which must be long enough for the
