@@ -44,6 +44,7 @@ func (e *Engine) choose(ctx context.Context, j *journal.Journal) error {
 		Steps: []ledger.Step{step},
 		Amend: func(r *ledger.Run) {
 			r.Granted, r.State, r.Memo = run.Asked, ledger.Waiting, memo
+			awake(r, e.cfg.Now())
 		},
 	})
 }

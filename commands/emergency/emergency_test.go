@@ -17,6 +17,7 @@ import (
 	"rekey/commands"
 	"rekey/commands/estatetest"
 	"rekey/commands/jobs"
+	"rekey/commands/journal"
 )
 
 // What people are told, and how the run is recorded, when all goes well.
@@ -145,6 +146,28 @@ func TestAnEscalatedRunDoesNotWait(t *testing.T) {
 	w.serves(false)
 	if w.state("audit") != "done" || !slices.Contains(w.told(), "page-resolve") {
 		t.Errorf("steps %v, told %v", w.states(), w.told())
+	}
+}
+
+// A wish that cuts a wait short is granted, and from then to its end the run never looks
+// like one that rests: a terminal that follows it would leave it there.
+func TestAGrantedWishEndsTheWait(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.request(routine)
+	if run := w.work(); !run.Rests(w.clock()) {
+		t.Fatalf("the run does not wait: %s until %s", run.State, run.WakeAt)
+	}
+	w.wishes(ledger.WishCompromised, "slack:U0ALICE (alice)")
+	looks := 0
+	w.look = func(_ ledger.Run, step ledger.Step, m journal.Moment) {
+		looks++
+		if run := w.run(); run.Rests(w.clock()) {
+			t.Errorf("%s, %s: the run seems to rest, %s until %s", step.Key, m, run.State, run.WakeAt)
+		}
+	}
+	if run := w.work(); run.State != ledger.Succeeded || run.Mode != string(commands.Compromised) || looks == 0 {
+		t.Fatalf("the run ended %s, %s, after %d looks: %s", run.State, run.Mode, looks, run.Problem)
 	}
 }
 

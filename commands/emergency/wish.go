@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"rekey/audit/ledger"
 	"rekey/commands"
@@ -46,6 +47,7 @@ func (e *Engine) escalate(ctx context.Context, j *journal.Journal, subject rotat
 			r.Granted = ledger.WishCompromised
 			if r.Mode == string(commands.Routine) {
 				r.Mode, r.Paged = string(commands.Compromised), true
+				awake(r, e.cfg.Now())
 				if why != "" {
 					r.Reason = why
 				}
@@ -59,6 +61,14 @@ func (e *Engine) escalate(ctx context.Context, j *journal.Journal, subject rotat
 		c.Tell = []journal.Notice{pageTrigger()}
 	}
 	return j.Commit(ctx, c)
+}
+
+// awake ends a wait that a wish cuts short: once the wish is granted, nothing else tells
+// those who look at the run that it does not rest, and a terminal would take it for done.
+func awake(r *ledger.Run, now time.Time) {
+	if r.State == ledger.Waiting {
+		r.WakeAt = now
+	}
 }
 
 // why is the reason of whoever said last that the secret is compromised.
