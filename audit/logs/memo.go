@@ -25,14 +25,11 @@ type memo struct {
 	agents   map[string]string
 	paths    map[string]spelling
 	sentence sentence
-	stamped  stamped
-	stamp    [stampBytes]byte
-	at       time.Time
-	// midnight is when the stamp's day began, by the offset it names; zero where it names none.
-	midnight time.Time
+	line     stamped // how messages begin
+	bracket  stamped // what an access log has in brackets
 }
 
-// asked is what a request line asks for.
+// asked is what a request asks for, as its line or a message says.
 type asked struct {
 	method, path string
 	guarded      int
@@ -113,7 +110,7 @@ func (m *memo) bracketed(head []byte, zone *time.Location) (time.Time, bool) {
 	head = head[:len(head)-1]
 	// No bracket stands in what is remembered, so that the one before it is the last.
 	if n := len(head) - stampBytes; m != nil && n > 0 && head[n-1] == '[' {
-		if at, ok := m.sameDay(head[n:]); ok {
+		if at, ok := m.bracket.recall(head[n:]); ok {
 			return at, true
 		}
 	}
@@ -123,35 +120,13 @@ func (m *memo) bracketed(head []byte, zone *time.Location) (time.Time, bool) {
 	}
 	at, ok := parseStamp(head[open+1:], clock{zone: zone})
 	if ok && m != nil && len(head)-open-1 == stampBytes {
-		copy(m.stamp[:], head[open+1:])
-		m.at, m.midnight = at, time.Time{}
-		zone := m.stamp[dayBytes+clockBytes:]
+		text := head[open+1:]
+		zone := text[dayBytes+clockBytes:]
 		if _, n, fixed := parseZone(zone[1:]); zone[0] == ' ' && fixed && n == len(zone)-1 {
-			hour, minute, second, _ := wallClock(m.stamp[dayBytes:])
-			m.midnight = at.Add(-clockTime(hour, minute, second))
+			m.bracket.learn(text, dayBytes, len(zone), at)
 		}
 	}
 	return at, ok
-}
-
-// sameDay reads a stamp that differs from the newest by the time of day at most.
-func (m *memo) sameDay(stamp []byte) (time.Time, bool) {
-	const until = dayBytes + clockBytes
-	if !bytes.Equal(stamp[:dayBytes], m.stamp[:dayBytes]) || !bytes.Equal(stamp[until:], m.stamp[until:]) {
-		return time.Time{}, false
-	}
-	if bytes.Equal(stamp[dayBytes:until], m.stamp[dayBytes:until]) {
-		return m.at, true
-	}
-	hour, minute, second, ok := wallClock(stamp[dayBytes:until])
-	if !ok || m.midnight.IsZero() || hour > 23 || minute > 59 || second > 60 {
-		return time.Time{}, false
-	}
-	return m.midnight.Add(clockTime(hour, minute, second)), true
-}
-
-func clockTime(hour, minute, second int) time.Duration {
-	return time.Duration(hour*3600+minute*60+second) * time.Second
 }
 
 // quad reads an IPv4 address as nearly every line begins with one; not ok leaves the

@@ -3,7 +3,8 @@
 // Both kernels look at 64 places at a time. Y5 is newlines; how many they have passed is
 // counted bytewise in Y6 and Y7, which hold 254 rounds: then the caller calls again.
 
-// BEGIN reads what both are asked, and bounds CX, the last place from which 64 fit.
+// BEGIN reads what both are asked, and bounds CX, the last place from which 64 fit; from BX
+// on 128 do.
 #define BEGIN \
 	MOVQ s_base+0(FP), SI         \
 	MOVQ s_len+8(FP), CX          \
@@ -21,6 +22,7 @@
 	MOVQ $(254*64), AX            \
 	CMPQ CX, AX                   \
 	CMOVQGT AX, CX                \
+	LEAQ -64(CX), BX              \
 	XORQ R10, R10                 \
 	XORQ AX, AX
 
@@ -66,6 +68,18 @@
 	VPAND    Y13, Y14, Y13        \
 	VPOR     Y13, Y12, Y12
 
+// PAIRED4 reads 128 bytes and does so with all of them.
+#define PAIRED4 \
+	VMOVDQU (SI)(AX*1), Y8        \
+	VMOVDQU 32(SI)(AX*1), Y9      \
+	VMOVDQU 64(SI)(AX*1), Y10     \
+	VMOVDQU 96(SI)(AX*1), Y11     \
+	VPXOR   Y12, Y12, Y12         \
+	PAIRED(Y8, 0)                 \
+	PAIRED(Y9, 32)                \
+	PAIRED(Y10, 64)               \
+	PAIRED(Y11, 96)
+
 // REFUSED adds to Y12 where it holds a quote two before a "4", or a "%".
 #define REFUSED(text, off) \
 	VPCMPEQB text, Y2, Y13        \
@@ -74,14 +88,6 @@
 	VPOR     Y13, Y12, Y12        \
 	VPCMPEQB text, Y4, Y13        \
 	VPOR     Y13, Y12, Y12
-
-// READ4 reads 128 bytes.
-#define READ4 \
-	VMOVDQU (SI)(AX*1), Y8        \
-	VMOVDQU 32(SI)(AX*1), Y9      \
-	VMOVDQU 64(SI)(AX*1), Y10     \
-	VMOVDQU 96(SI)(AX*1), Y11     \
-	VPXOR   Y12, Y12, Y12
 
 // COUNT4 counts the newlines of the four.
 #define COUNT4 \
@@ -97,16 +103,11 @@
 // func pairAVX2(s []byte, gap int, a, b byte) (at, lines int)
 TEXT ·pairAVX2(SB), NOSPLIT, $0-56
 	BEGIN
-	LEAQ -64(CX), BX
 
 wide: // two rounds at once, which are begun again where something is found
 	CMPQ AX, BX
 	JGT  next
-	READ4
-	PAIRED(Y8, 0)
-	PAIRED(Y9, 32)
-	PAIRED(Y10, 64)
-	PAIRED(Y11, 96)
+	PAIRED4
 	VPTEST Y12, Y12
 	JNZ  next
 	COUNT4
@@ -159,16 +160,11 @@ TEXT ·refusalAVX2(SB), NOSPLIT, $0-56
 	MOVQ $0x25, R8
 	VMOVQ R8, X4
 	VPBROADCASTB X4, Y4 // percent signs
-	LEAQ -64(CX), BX
 
 wide:
 	CMPQ AX, BX
 	JGT  next
-	READ4
-	PAIRED(Y8, 0)
-	PAIRED(Y9, 32)
-	PAIRED(Y10, 64)
-	PAIRED(Y11, 96)
+	PAIRED4
 	REFUSED(Y8, 0)
 	REFUSED(Y9, 32)
 	REFUSED(Y10, 64)

@@ -63,7 +63,7 @@ func (r *Record) about(head, tail []byte, d *dialect) {
 		r.Guarded, r.Path = d.guard.find(r.Method, p.canonical), p.shown
 	}
 	if alone && whole {
-		d.memo.sentence.learn(tail, r.Addr, saying{method: r.Method, path: r.Path, guarded: r.Guarded})
+		d.memo.sentence.learn(tail, r.Addr, asked{method: r.Method, path: r.Path, guarded: r.Guarded})
 	}
 }
 
