@@ -70,14 +70,34 @@ func (s *stage) block(what string) (release func()) {
 	}
 }
 
-// lock takes a lock in the database until it is released.
+// lock takes a lock in the database until it is released. It may still be waited for when
+// lock returns: a process that is paused can have been reading at that moment. Whoever asks
+// from now on waits behind it all the same.
 func (s *stage) lock(statement string) (release func()) {
 	s.t.Helper()
-	conn := s.connect()
-	if _, err := conn.Exec(s.t.Context(), "BEGIN; "+statement); err != nil {
-		s.t.Fatalf("%s: %v", statement, err)
+	conn, look := s.connect(), s.connect()
+	if _, err := conn.Exec(s.t.Context(), "BEGIN"); err != nil {
+		s.t.Fatal(err)
 	}
+	taken := make(chan error, 1)
+	go func() {
+		_, err := conn.Exec(s.t.Context(), statement)
+		taken <- err
+	}()
+	s.within("the lock is taken or waited for", func() bool {
+		if len(taken) > 0 {
+			return true
+		}
+		var waits bool
+		if err := look.QueryRow(s.t.Context(), "SELECT count(*) > 0 FROM pg_locks WHERE pid = $1 AND NOT granted", conn.PgConn().PID()).Scan(&waits); err != nil {
+			s.t.Fatal(err)
+		}
+		return waits
+	})
 	return func() {
+		if err := <-taken; err != nil {
+			s.t.Fatalf("%s: %v", statement, err)
+		}
 		if _, err := conn.Exec(s.t.Context(), "ROLLBACK"); err != nil {
 			s.t.Fatal(err)
 		}
