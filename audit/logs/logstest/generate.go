@@ -21,7 +21,9 @@ type Kind string
 // The kinds.
 const (
 	// Access is a combined access log: one line in 200 refused (401 or 403), one an
-	// accepted request to Guarded, and decoys in paths, sizes and agents.
+	// accepted request to Guarded, and decoys in paths, sizes and agents, as many as are
+	// met: of the lines that hold 401 or 403 at all, one in thirty was refused, and of
+	// those that hold it behind a quote, one in five.
 	Access Kind = "access"
 	// Busy is an access log whose every fifth line is an accepted request to Guarded.
 	Busy Kind = "busy"
@@ -156,8 +158,10 @@ func (g *generator) access(hit int) []byte {
 		}
 	case hit == 1:
 		path = "/api/401/"
-	case hit == 2:
+	case hit == 2 || hit >= 70 && hit < 73:
 		article, decoy = true, ` \" 403 `
+	case hit >= 100 && hit < 121:
+		path = "/articles/40312/" // what everybody reads
 	case hit == 3 || hit < 43 && g.kind == Busy:
 		method = "POST"
 	case hit < 60:
