@@ -18,9 +18,9 @@ const (
 )
 
 // leap finds the lines that may be evidence without going over the others: those that
-// hold one of several words. In an access log these are words of the guarded paths;
-// there, a refusal behind a quote counts as well, and a "%", behind which such a word
-// may hide. The judge of every line judges the lines that are found.
+// hold one of several words. In an access log these are words of the guarded paths, if
+// there are any; there, a refusal behind a quote counts as well, and a "%", behind which
+// such a word may hide. The judge of every line judges the lines that are found.
 //
 // In an access log that is all there can be. A path that the router takes for a guarded
 // one is spelt with escapes, or has each of its parts between slashes as it is: doubled
@@ -35,20 +35,28 @@ type leap struct {
 
 // newLeap answers nil where looking at every line is the only way, or the best.
 func newLeap(d *dialect) *leap {
+	l := &leap{access: d.format == Access}
 	words := d.needles
-	if d.format == Access {
-		if words = d.guard.parts(); !vectors() || len(words) > maxWords {
+	if l.access {
+		if !vectors() {
+			return nil
+		}
+		if len(d.guard.paths) == 0 {
+			return l
+		}
+		if words = d.guard.parts(); len(words) > maxWords {
 			return nil
 		}
 	}
 	if len(words) == 0 {
 		return nil
 	}
-	return &leap{word: needle{text: words[0]}, more: newNeedles(words[1:]), access: d.format == Access}
+	l.word, l.more = needle{text: words[0]}, newNeedles(words[1:])
+	return l
 }
 
 // parts are the longest parts of the guarded paths, with the slash before them, each
-// once; nil where a path has none that could be looked for, and where no path is guarded.
+// once; nil where a path has none that could be looked for.
 func (g guards) parts() [][]byte {
 	var parts [][]byte
 	for _, path := range g.paths {
@@ -58,7 +66,7 @@ func (g guards) parts() [][]byte {
 				longest = part
 			}
 		}
-		if len(longest) < 2 || path[0] != '/' {
+		if len(longest) < 2 || path[0] != '/' || strings.Contains(longest, `"`) {
 			return nil
 		}
 		part := []byte("/" + longest)
@@ -75,12 +83,8 @@ func (l *leap) ready(text []byte) bool {
 		l.rest--
 		return false
 	}
-	if l.texts%resample == 0 {
-		apart := 1
-		if l.access {
-			apart = 2
-		}
-		l.word.choose(text[:min(len(text), sampleSize)], apart)
+	if l.texts%resample == 0 && len(l.word.text) > 0 {
+		l.word.choose(text[:min(len(text), sampleSize)])
 	}
 	l.texts++
 	l.more.reset(text)
@@ -90,6 +94,9 @@ func (l *leap) ready(text []byte) bool {
 // next is the next place of text, from its beginning on, that may matter, and how many
 // newlines are before it; an at below 0 is as pair's.
 func (l *leap) next(text []byte) (at, lines int) {
+	if len(l.word.text) == 0 {
+		return refused(text)
+	}
 	first, gap := l.word.pair()
 	a, b := l.word.text[first], l.word.text[first+gap]
 	if l.access {
@@ -100,15 +107,8 @@ func (l *leap) next(text []byte) (at, lines int) {
 
 // matters reports whether the line around data[at], where next stopped, may be evidence.
 func (l *leap) matters(data []byte, at int) bool {
-	if rest := data[at:]; l.access {
-		switch rest[0] {
-		case '%':
-			return true
-		case '"':
-			if len(rest) > 4 && rest[1] == ' ' && rest[3] == '0' && (rest[4] == '1' || rest[4] == '3') {
-				return true
-			}
-		}
+	if l.access && (data[at] == '"' || data[at] == '%') {
+		return true
 	}
 	first, _ := l.word.pair()
 	return at >= first && bytes.HasPrefix(data[at-first:], l.word.text)

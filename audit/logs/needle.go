@@ -52,27 +52,25 @@ func (n *needles) reset(text []byte) {
 // sample looks at a part of text for what is rare in it.
 func (n *needles) sample(text []byte) {
 	for i := range n.list {
-		n.list[i].choose(text[:min(len(text), sampleSize)], 1)
+		n.list[i].choose(text[:min(len(text), sampleSize)])
 	}
 }
 
 // choose picks the byte that is rarest in text and the one that is seen least at its
-// distance from it, which must be at least apart. Two bytes that are rare each by itself
-// may well belong together: "gu" stands wherever "signature" does.
-func (n *needle) choose(text []byte, apart int) {
+// distance from it. Two bytes that are rare each by itself may well belong together: "gu"
+// stands wherever "signature" does.
+func (n *needle) choose(text []byte) {
+	if n.rare, n.other = 0, 0; len(n.text) < 2 {
+		return
+	}
 	var seen [256]int
 	for _, c := range text {
 		seen[c]++
 	}
-	n.rare, n.other = -1, -1
 	for at, c := range n.text {
-		if (at >= apart || at+apart < len(n.text)) && (n.rare < 0 || seen[c] < seen[n.text[n.rare]]) {
+		if seen[c] < seen[n.text[n.rare]] {
 			n.rare = at
 		}
-	}
-	if n.rare < 0 {
-		n.rare, n.other = 0, 0 // shorter than apart
-		return
 	}
 	together := make([]int, len(n.text))
 	for from := 0; ; from++ {
@@ -89,7 +87,7 @@ func (n *needle) choose(text []byte, apart int) {
 	}
 	fewest := math.MaxInt
 	for at, c := range n.text {
-		if abs(at-n.rare) < apart {
+		if at == n.rare {
 			continue
 		}
 		// Among those that are never seen with it, the rarest.
@@ -105,8 +103,6 @@ func (n *needle) pair() (first, gap int) {
 	first = min(n.rare, n.other)
 	return first, max(n.rare, n.other) - first
 }
-
-func abs(n int) int { return max(n, -n) }
 
 // from is where the next of the needles begins at or after at, or -1.
 func (n *needles) from(at int) int {

@@ -47,29 +47,40 @@ func FuzzNeedle(f *testing.F) {
 func FuzzPair(f *testing.F) {
 	f.Add(bytes.Repeat([]byte("some line or other\n"), 1000), uint8(4), byte('r'), byte('x'), uint8(7))
 	f.Add(append(bytes.Repeat([]byte("\n"), 20000), `1.2.3.4 "GET / HTTP/1.1" 401 %2f`...), uint8(2), byte('"'), byte('4'), uint8(0))
+	f.Add(append(bytes.Repeat([]byte(`\" 403 \\" 401 \`), 20), `" 401 a23b`...), uint8(3), byte('a'), byte('b'), uint8(2))
 	f.Add(append(bytes.Repeat([]byte("x"), 130), "a23b"...), uint8(3), byte('a'), byte('b'), uint8(2))
 	f.Fuzz(func(t *testing.T, text []byte, gap uint8, a, b byte, skip uint8) {
 		text, g := text[min(int(skip), len(text)):], 2+int(gap)%62
 		isPair := func(i int) bool { return i+g < len(text) && text[i] == a && text[i+g] == b }
-		isRefusal := func(i int) bool {
-			return isPair(i) || text[i] == '%' || text[i] == '"' && i+2 < len(text) && text[i+2] == '4'
+		isRefused := func(i int) bool {
+			return bytes.HasPrefix(text[i:], []byte(`" 401`)) || bytes.HasPrefix(text[i:], []byte(`" 403`))
 		}
+		isRefusal := func(i int) bool { return isPair(i) || text[i] == '%' || isRefused(i) }
+		escaped := func(i int) bool { return i >= 2 && text[i-1] == '\\' && text[i-2] != '\\' }
 		for _, c := range []struct {
 			name   string
 			search func(s []byte, gap int, a, b byte) (int, int)
 			is     func(i int) bool
-		}{{"pair", pair, isPair}, {"plainPair", plainPair, isPair}, {"refusal", refusal, isRefusal}} {
+		}{
+			{"pair", pair, isPair},
+			{"plainPair", plainPair, isPair},
+			{"refused", func(s []byte, _ int, _, _ byte) (int, int) { return refused(s) }, isRefused},
+			{"refusal", refusal, isRefusal},
+		} {
+			if c.name == "refusal" && a == '"' {
+				continue
+			}
 			at, lines := c.search(text, g, a, b)
 			seen := at
 			if at < 0 {
-				if seen = -1 - at; len(text)-seen >= 64+g && (vectors() || c.name != "refusal") || seen > len(text) {
+				if seen = -1 - at; len(text)-seen >= 64+max(g, 4) && (vectors() || c.name[:3] != "ref") || seen > len(text) {
 					t.Fatalf("%s looked at %d of %d bytes", c.name, seen, len(text))
 				}
 			} else if !c.is(at) {
 				t.Fatalf("%s finds %q at %d, where it is not", c.name, text, at)
 			}
 			for i := range seen {
-				if c.is(i) {
+				if c.is(i) && (!isRefused(i) || !escaped(i) || c.name[:3] != "ref") {
 					t.Fatalf("%s finds %d in %q, and overlooks %d", c.name, at, text, i)
 				}
 			}
@@ -86,15 +97,22 @@ func TestPairAtEveryPlace(t *testing.T) {
 	t.Parallel()
 	const gap = 5
 	plain := bytes.Repeat([]byte("xx\nxxxxxxxxxxxx\n"), 40)
-	for _, found := range []string{"a....b", `" 4`, "%"} {
+	for _, found := range []string{"a....b", `" 401`, `" 403`, "%"} {
 		for at := range 400 {
 			for _, behind := range []int{1, 31, 32, 64, 96, 200} {
 				text := bytes.Clone(plain)
 				copy(text[at+behind:], found)
+				// What only looks like a refusal is passed over, also right in front of one.
+				if decoys := `" 200 " 404 " 411 " 40"4401" 402x\" 403 \" 401 `; at >= len(decoys) {
+					copy(text[at-len(decoys):], decoys)
+				}
 				copy(text[at:], found)
 				want := bytes.Count(text[:at], newline)
 				if i, lines := refusal(text, gap, 'a', 'b'); vectors() && (i != at || lines != want) {
 					t.Fatalf("%q at %d: refusal found %d behind %d newlines, want %d", found, at, i, lines, want)
+				}
+				if i, lines := refused(text); vectors() && found[0] == '"' && (i != at || lines != want) {
+					t.Fatalf("%q at %d: refused found %d behind %d newlines, want %d", found, at, i, lines, want)
 				}
 				if i, lines := pair(text, gap, 'a', 'b'); found[0] == 'a' && (i != at || lines != want) {
 					t.Fatalf("%q at %d: pair found %d behind %d newlines, want %d", found, at, i, lines, want)

@@ -2,10 +2,11 @@ package logs
 
 import "golang.org/x/sys/cpu"
 
-// pairAVX2 is pair on the places from which 64 bytes fit, and no further than 16 KiB.
+// pairAVX2 is pair on the places from which 64 bytes fit, and no further than 16 KiB; with
+// sift it is refused, which a and b must be asked for.
 //
 //go:noescape
-func pairAVX2(s []byte, gap int, a, b byte) (at, lines int)
+func pairAVX2(s []byte, gap int, a, b byte, sift bool) (at, lines int)
 
 // refusalAVX2 is refusal on such places.
 //
@@ -22,23 +23,32 @@ func pair(s []byte, gap int, a, b byte) (at, lines int) {
 	if !vectors() {
 		return plainPair(s, gap, a, b)
 	}
-	return over(s, gap, a, b, pairAVX2)
+	return over(s, gap, func(s []byte) (int, int) { return pairAVX2(s, gap, a, b, false) })
 }
 
-// refusal is pair that also stops where s[i] == '"' and s[i+2] == '4', and at a '%'. gap
-// must be 2 at least. Without vectors it looks at nothing.
+// refused is the first quote that is followed by " 401" or " 403", as pair answers. One that
+// is escaped may be passed over: who writes such a thing is a visitor, in his user agent.
+// Without vectors it looks at nothing.
+func refused(s []byte) (at, lines int) {
+	if !vectors() {
+		return -1, 0
+	}
+	return over(s, 2, func(s []byte) (int, int) { return pairAVX2(s, 2, '"', '4', true) })
+}
+
+// refusal is pair and refused at once, and also stops at a '%'. a must not be a quote.
 func refusal(s []byte, gap int, a, b byte) (at, lines int) {
 	if !vectors() {
 		return -1, 0
 	}
-	return over(s, gap, a, b, refusalAVX2)
+	return over(s, gap, func(s []byte) (int, int) { return refusalAVX2(s, gap, a, b) })
 }
 
 // over calls a kernel as often as it takes to go over s.
-func over(s []byte, gap int, a, b byte, kernel func(s []byte, gap int, a, b byte) (at, lines int)) (at, lines int) {
+func over(s []byte, gap int, kernel func(s []byte) (at, lines int)) (at, lines int) {
 	from := 0
-	for len(s)-from-gap >= 64 {
-		i, n := kernel(s[from:], gap, a, b)
+	for len(s)-from-max(gap, 4) >= 64 {
+		i, n := kernel(s[from:])
 		lines += n
 		if i >= 0 {
 			return from + i, lines

@@ -3,8 +3,8 @@
 // Both kernels look at 64 places at a time. Y5 is newlines; how many they have passed is
 // counted bytewise in Y6 and Y7, which hold 254 rounds: then the caller calls again.
 
-// BEGIN reads what both are asked, and bounds CX, the last place from which 64 fit; from BX
-// on 128 do.
+// BEGIN reads what both are asked, and bounds CX, the last place from which 64 fit with what
+// belongs to them, a refusal's four bytes at least; from BX on 128 do.
 #define BEGIN \
 	MOVQ s_base+0(FP), SI         \
 	MOVQ s_len+8(FP), CX          \
@@ -18,6 +18,9 @@
 	VPXOR Y7, Y7, Y7              \
 	LEAQ (SI)(DX*1), DI           \
 	SUBQ $64, CX                  \
+	MOVQ $4, AX                   \
+	CMPQ DX, AX                   \
+	CMOVQLT AX, DX                \
 	SUBQ DX, CX                   \
 	MOVQ $(254*64), AX            \
 	CMPQ CX, AX                   \
@@ -26,13 +29,44 @@
 	XORQ R10, R10                 \
 	XORQ AX, AX
 
-// FOUND answers the place of the lowest hit in lo and hi; R10 is how many newlines there
-// are below it among the 64, of which nlo and nhi are masks.
-#define FOUND(lo, hi, nlo, nhi) \
+// HITS collects in R8 which of the 64 places are hits in lo and hi.
+#define HITS(lo, hi) \
 	VPMOVMSKB lo, R8              \
 	VPMOVMSKB hi, R9              \
 	SHLQ $32, R9                  \
-	ORQ  R9, R8                   \
+	ORQ  R9, R8
+
+// SIFT takes the lowest hits out of R8 that are quotes without a refusal behind them, the four
+// bytes ` 401` or ` 403`, which differ by one bit; and quotes that are escaped, behind a
+// backslash that is not behind another. It goes on at stop with one that stays.
+#define SIFT \
+	LEAQ (SI)(AX*1), R11          \
+sift:                             \
+	BSFQ R8, R9                   \
+	MOVBLZX (R11)(R9*1), R12      \
+	CMPL R12, $0x22               \
+	JNE  stop                     \
+	MOVL 1(R11)(R9*1), R12        \
+	ORL  $0x02000000, R12         \
+	CMPL R12, $0x33303420         \
+	JNE  drop                     \
+	LEAQ (AX)(R9*1), R12          \
+	CMPQ R12, $2                  \
+	JLT  stop                     \
+	MOVBLZX -1(R11)(R9*1), R12    \
+	CMPL R12, $0x5c               \
+	JNE  stop                     \
+	MOVBLZX -2(R11)(R9*1), R12    \
+	CMPL R12, $0x5c               \
+	JEQ  stop                     \
+drop:                             \
+	LEAQ -1(R8), R9               \
+	ANDQ R9, R8                   \
+	JNZ  sift
+
+// FOUND answers the place of the lowest hit in R8; R10 is how many newlines there are below it
+// among the 64, of which nlo and nhi are masks.
+#define FOUND(nlo, nhi) \
 	VPMOVMSKB nlo, R10            \
 	VPMOVMSKB nhi, R9             \
 	SHLQ $32, R9                  \
@@ -44,6 +78,13 @@
 	ANDQ R9, R10                  \
 	POPCNTQ R10, R10              \
 	ADDQ DX, AX
+
+// PASSED leaves the 64 behind: nothing among them stayed.
+#define PASSED \
+	VPSUBB   Y8, Y6, Y6           \
+	VPSUBB   Y9, Y7, Y7           \
+	ADDQ     $64, AX              \
+	JMP      wide
 
 // ANSWER adds up the newlines.
 #define ANSWER \
@@ -100,7 +141,7 @@
 	VPSUBB   Y10, Y6, Y6          \
 	VPSUBB   Y11, Y7, Y7
 
-// func pairAVX2(s []byte, gap int, a, b byte) (at, lines int)
+// func pairAVX2(s []byte, gap int, a, b byte, sift bool) (at, lines int)
 TEXT ·pairAVX2(SB), NOSPLIT, $0-56
 	BEGIN
 
@@ -136,7 +177,14 @@ next:
 	JMP      next
 
 found:
-	FOUND(Y10, Y11, Y8, Y9)
+	HITS(Y10, Y11)
+	CMPB sift+34(FP), $0
+	JEQ  stop
+	SIFT
+	PASSED
+
+stop:
+	FOUND(Y8, Y9)
 	JMP answer
 
 none:
@@ -148,7 +196,7 @@ answer:
 
 // func refusalAVX2(s []byte, gap int, a, b byte) (at, lines int)
 //
-// As pairAVX2, and a quote two before a "4", and a "%".
+// As pairAVX2, and refusals, and a "%".
 TEXT ·refusalAVX2(SB), NOSPLIT, $0-56
 	BEGIN
 	MOVQ $0x22, R8
@@ -209,7 +257,12 @@ next:
 	JMP      next
 
 found:
-	FOUND(Y10, Y11, Y8, Y9)
+	HITS(Y10, Y11)
+	SIFT
+	PASSED
+
+stop:
+	FOUND(Y8, Y9)
 	JMP answer
 
 none:

@@ -9,5 +9,6 @@ func vectors() bool { return false }
 // been looked. gap must be positive.
 func pair(s []byte, gap int, a, b byte) (at, lines int) { return plainPair(s, gap, a, b) }
 
-// refusal is for vectors only.
+// refused and refusal are for vectors only.
+func refused([]byte) (at, lines int)                  { return -1, 0 }
 func refusal([]byte, int, byte, byte) (at, lines int) { return -1, 0 }
