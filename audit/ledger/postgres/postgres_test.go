@@ -270,6 +270,71 @@ func TestPaused(t *testing.T) {
 	verify(t, other, 2)
 }
 
+// TestPausedReader: a process stops while it reads. The server ends its session, or
+// nobody could migrate the database until it goes on.
+func TestPausedReader(t *testing.T) {
+	t.Parallel()
+	url := ledgertest.Postgres(t)
+	s, other := open(t, url), connect(t, url)
+	reads, wake, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- s.View(t.Context(), func(ctx context.Context, tx ledger.Tx) error {
+			if _, err := tx.Entries(ctx, "some run"); err != nil {
+				return err
+			}
+			close(reads)
+			<-wake // as if stopped
+			_, err := tx.Entries(ctx, "some run")
+			return err
+		})
+	}()
+	<-reads
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	exec(t, other, "BEGIN")
+	if _, err := other.Exec(ctx, "LOCK TABLE rekey_ledger IN ACCESS EXCLUSIVE MODE"); err != nil {
+		t.Errorf("while a reader is paused: %v", err)
+	}
+	close(wake)
+	if err := <-ended; err == nil {
+		t.Error("the paused reader went on reading in a session that was to be ended")
+	}
+}
+
+// TestExportSlowly: whoever takes the entries slowly gets all of them, be it that the
+// server still has some to send or that they are all under way.
+func TestExportSlowly(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		entries int
+		why     string
+	}{"few": {10, "short"}, "more than the connection holds": {20_000, strings.Repeat("long ", 400)}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, "")
+			if err := s.Update(t.Context(), func(ctx context.Context, tx ledger.Tx) error {
+				for range c.entries {
+					if err := tx.Append(ctx, &ledger.Entry{Action: "written", Why: c.why}); err != nil {
+						return err
+					}
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			got := 0
+			if err := s.Export(t.Context(), 1, func(ledger.Entry) error {
+				if got++; got == 1 {
+					time.Sleep(8 * time.Second) // longer than a session may be idle
+				}
+				return nil
+			}); err != nil || got != c.entries {
+				t.Errorf("%d of %d entries, error %v", got, c.entries, err)
+			}
+		})
+	}
+}
+
 // slowCommit makes the first COMMIT that appended an entry take that many seconds.
 func slowCommit(t *testing.T, conn *pgx.Conn, seconds string) {
 	t.Helper()

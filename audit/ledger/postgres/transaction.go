@@ -31,6 +31,10 @@ const (
 	// next statement. A process that is paused (SIGSTOP) while it holds the head of
 	// the log would otherwise stop every replica.
 	idleTimeout = 2 * time.Second
+	// readerIdleTimeout is the same for a transaction that only reads. It stops nobody
+	// from writing, but a migration and vacuum wait for it. A server that waits for its
+	// rows to be taken, as by a pager, is not idle.
+	readerIdleTimeout = 5 * time.Second
 	// rollbackTimeout bounds a ROLLBACK; past it the connection is closed.
 	rollbackTimeout = time.Second
 )
@@ -84,7 +88,9 @@ func (d database) Begin(ctx context.Context) (sqlstore.Transaction, error) {
 
 // Snapshot implements sqlstore.Database.
 func (d database) Snapshot(ctx context.Context) (sqlstore.Transaction, error) {
-	tx, err := d.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	tx, err := d.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: fmt.Sprintf(
+		"begin isolation level repeatable read read only; set local idle_in_transaction_session_timeout = %d",
+		readerIdleTimeout.Milliseconds())})
 	if err != nil {
 		return nil, err
 	}
