@@ -22,28 +22,39 @@ const (
 
 // BenchmarkAudit audits a week of an access log, from the file to the verdict: every
 // denial, and every accepted use of a guarded endpoint, with who, where and when. One
-// log is of usual traffic, in the other every fifth line is such a use.
+// log is of usual traffic, in the other every fifth line is such a use. Where no endpoint
+// is known, the question is the peers' own: the denials alone.
 func BenchmarkAudit(b *testing.B) {
 	var table logstest.Table
 	for _, c := range []struct {
+		name     string
 		kind     logstest.Kind
 		full     int64
 		grep, rg float64
-	}{{logstest.Access, 4e9, 8, 4}, {logstest.Busy, 1e9, 0, 0}} {
+		uses     bool
+	}{
+		{"audit of a week, denials alone", logstest.Access, 4e9, 8, 4, false},
+		{"audit of a week", logstest.Access, 4e9, 8, 4, true},
+		{"audit of a busy week", logstest.Busy, 1e9, 0, 0, true},
+	} {
 		size := logstest.Size(b, c.full)
 		path := logstest.File(b, c.kind, size)
-		inspector, err := inspect.New(inspect.Config{Catalogue: watched(path)})
+		catalogue := watched(path)
+		if !c.uses {
+			catalogue.Secrets[0].Places[0].Endpoints = nil
+		}
+		inspector, err := inspect.New(inspect.Config{Catalogue: catalogue})
 		if err != nil {
 			b.Fatal(err)
 		}
 		req := inspect.Request{Secret: "REVALIDATE_SECRET", Since: logstest.Since, Until: logstest.Until}
 		table.Run(b, logstest.Contest{
-			Name: "audit of a week, " + string(c.kind), File: path, Bytes: size, Nice: true, Whole: true,
+			Name: c.name, File: path, Bytes: size, Nice: true, Whole: true,
 			Peers: logstest.Ripgrep([]logstest.Peer{{Name: "grep-mawk", Pipeline: grepTally, Goal: c.grep}},
 				logstest.Peer{Name: "rg-mawk", Pipeline: rgTally, Goal: c.rg}),
 			Ours: func(b *testing.B) {
 				report, err := inspector.Audit(b.Context(), req)
-				if err != nil || report.Totals[audit.Denied] == 0 || report.Totals[audit.Used] == 0 {
+				if err != nil || report.Totals[audit.Denied] == 0 || report.Totals[audit.Used] > 0 != c.uses {
 					b.Fatalf("found %v, error %v", report.Totals, err)
 				}
 			},
