@@ -43,7 +43,7 @@ func (a *archive) scan(ctx context.Context, q Query, yield func(Record) error) (
 	}
 	defer packed.close()
 	text := newRolling(packed, a.sizes.block+2*a.sizes.line+8)
-	b := newBlock(&File{path: a.name, format: a.format, f: text, sizes: a.sizes, written: a.written}, q)
+	b := newBlock(&File{path: a.name, format: a.format, f: text, sizes: a.sizes, written: a.written}, q, int64(a.sizes.block))
 	late := q.Window.Until.Add(margin(q.zone()))
 	lines := lineCounter{text: text}
 	step := int64(a.sizes.block)

@@ -12,7 +12,8 @@ type block struct {
 	file  *File
 	buf   []byte
 	spare []byte // for looking above the block
-	bite  int64  // how much is searched at once: a block, or less
+	size  int64  // the most that is searched at once
+	bite  int64  // how much is
 }
 
 // timed is a line with a timestamp.
@@ -29,14 +30,15 @@ type timed struct {
 // a block into the beginning of a buffer was exactly that.
 const alignment = 64
 
-func newBlock(l *File, q Query) *block {
-	b := &block{file: l, bite: int64(l.sizes.block), buf: make([]byte, alignment+l.sizes.block+l.sizes.line+1)}
+// newBlock answers a worker's view of at most size bytes at a time.
+func newBlock(l *File, q Query, size int64) *block {
+	b := &block{file: l, size: size, bite: int64(l.sizes.block), buf: make([]byte, alignment+int(size)+l.sizes.line+1)}
 	b.finder = newFinder(l.dialect(q), q, l.sizes.line, b.beforeBlock)
 	return b
 }
 
 // search appends to out the records of the lines that begin in [lo, hi) and lie in the
-// window. hi-lo must not exceed the file's block size.
+// window. hi-lo must not exceed b.size.
 func (b *block) search(lo, hi int64, out *found) error {
 	if err := b.load(lo, hi); err != nil {
 		return err

@@ -10,10 +10,13 @@ import (
 	"time"
 )
 
-// Sizes of reading. From 512 KiB a block on reading gets hardly faster any more; 64 KiB
-// of a line hold every header a server accepts and bound what a forged line costs.
+// Sizes of reading. Blocks of 2 MiB are read up to a tenth faster than such of 512 KiB, and
+// it takes a long file to make good for their memory; 64 KiB of a line hold every header a
+// server accepts and bound what a forged line costs.
 const (
 	blockSize = 512 << 10
+	mostBlock = 2 << 20
+	allBlocks = 4 << 20 // of all workers together, unless those are many
 	maxLine   = 64 << 10
 	// slack is how far apart in time neighbouring lines may be out of order: servers
 	// write a request when it ends, some with the time it began.
@@ -48,6 +51,7 @@ type File struct {
 // sizes are the constants above, so that tests can meet every edge with small files.
 type sizes struct {
 	block, line, tail, budget int
+	most, all                 int // bytes of larger blocks, of one and of all workers; 0: block
 	whole                     int64
 }
 
@@ -103,7 +107,7 @@ func newFile(path string, format Format, f *os.File, info os.FileInfo) *File {
 }
 
 // usual are the sizes for reading files.
-var usual = sizes{block: blockSize, line: maxLine, tail: 64 << 10, budget: 64 << 20, whole: wholeBelow}
+var usual = sizes{block: blockSize, most: mostBlock, all: allBlocks, line: maxLine, tail: 64 << 10, budget: 64 << 20, whole: wholeBelow}
 
 // headSize is how much of a file's beginning is remembered.
 const headSize = 4 << 10

@@ -96,6 +96,7 @@ func FuzzScan(f *testing.F) {
 		}
 		format := formats[int(which)%len(formats)]
 		s := &sizes{block: 1 + int(block)%4096, line: 64 + int(limit)%1024, budget: 1 << 20, whole: 1 << 40}
+		s.most, s.all = 8*s.block, 16*s.block // where the data is long enough
 		s.tail = 1 + s.block/2
 		l := openData(t, dir, data, format, s)
 		if l == nil {

@@ -29,7 +29,7 @@ func (l *File) Last(ctx context.Context, q Query, n int, kinds ...audit.Kind) ([
 		return nil, stats, fmt.Errorf("reading %s: %w", l.path, err)
 	}
 	stats.Ordered = inOrder
-	b := newBlock(l, q)
+	b := newBlock(l, q, int64(l.sizes.block))
 	step := int64(l.sizes.tail)
 	hi := l.Size()
 	for hi > 0 && !tally.full() {

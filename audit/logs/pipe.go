@@ -8,7 +8,7 @@ import (
 const (
 	// stretchBlocks is how many blocks are searched between two handovers at most: waking
 	// the consumer up takes as long as searching a tenth of a block.
-	stretchBlocks = 8
+	stretchBlocks = 4
 	// handOver is how many records are handed over before a stretch is done. Where every
 	// line is evidence, the records of a block are larger than the block.
 	handOver = 1024

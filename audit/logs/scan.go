@@ -59,9 +59,9 @@ func (l *File) scan(ctx context.Context, q Query, from, to int64, consume func(f
 		return ctx.Err()
 	}
 	// Blocks end at multiples of their size, as the kernel keeps a file in pages.
-	block := int64(l.sizes.block)
+	block := l.blockFor(to-from, workers)
 	blocks := (to+block-1)/block - from/block
-	step := block * min(max(1, blocks/(8*workers)), stretchBlocks)
+	step := block * min(max(1, blocks/(stretchesEach*workers)), stretchBlocks)
 	first := from / step
 	stretches := (to+step-1)/step - first
 
@@ -73,7 +73,7 @@ func (l *File) scan(ctx context.Context, q Query, from, to int64, consume func(f
 	for range min(workers, stretches) {
 		wg.Go(func() {
 			politely(func() {
-				b := newBlock(l, q)
+				b := newBlock(l, q, block)
 				for n, ok := p.take(ctx, stretches); ok; n, ok = p.take(ctx, stretches) {
 					lo := (first + n) * step
 					b.stretch(ctx, p, n, max(lo, from), min(lo+step, to))
@@ -100,6 +100,20 @@ func (l *File) scan(ctx context.Context, q Query, from, to int64, consume func(f
 	return context.Cause(ctx)
 }
 
+// stretchesEach is how many stretches there are for each worker at least, so that all end at
+// about the same time.
+const stretchesEach = 8
+
+// blockFor is how much is searched at once of length bytes.
+func (l *File) blockFor(length, workers int64) int64 {
+	block := int64(l.sizes.block)
+	most := min(int64(l.sizes.most), int64(l.sizes.all)/workers, length/(stretchBlocks*stretchesEach*workers))
+	for 2*block <= most {
+		block *= 2
+	}
+	return block
+}
+
 // stretch searches [lo, hi), stretch n of p, block by block; in smaller bites where there
 // is much to find.
 func (b *block) stretch(ctx context.Context, p *pipe, n, lo, hi int64) {
@@ -110,9 +124,14 @@ func (b *block) stretch(ctx context.Context, p *pipe, n, lo, hi int64) {
 		b.query.Readers.enter()
 		r.err = b.search(lo, next, &r.found)
 		b.query.Readers.leave()
-		b.bite = int64(b.file.sizes.block)
-		if len(r.records)-before > handOver/4 {
-			b.bite = max(1, b.bite/8)
+		usual := int64(b.file.sizes.block)
+		switch {
+		case len(r.records)-before > handOver/4:
+			b.bite = max(b.bite/8, usual/8, 1)
+		case b.bite < usual:
+			b.bite = usual
+		default:
+			b.bite = min(2*b.bite, b.size)
 		}
 		lo = next
 		r.last = lo == hi || r.err != nil

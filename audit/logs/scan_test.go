@@ -213,6 +213,7 @@ func TestEveryReadingFindsTheSame(t *testing.T) {
 		}
 		s := &sizes{
 			block: rapid.IntRange(1, 700).Draw(t, "block"), line: rapid.IntRange(180, 400).Draw(t, "limit"),
+			most: rapid.IntRange(0, 3000).Draw(t, "most"), all: 1 << 20,
 			tail: 1, budget: rapid.SampledFrom([]int{1 << 20, 500}).Draw(t, "budget"), whole: 1 << 40,
 		}
 		s.tail = rapid.IntRange(1, s.block).Draw(t, "tail")

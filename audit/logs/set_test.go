@@ -188,6 +188,7 @@ func TestASetFindsTheSame(t *testing.T) {
 		}
 		sizes := sizes{
 			block: rapid.IntRange(1, 700).Draw(t, "block"), line: rapid.IntRange(180, 400).Draw(t, "limit"),
+			most: rapid.IntRange(0, 3000).Draw(t, "most"), all: 1 << 20,
 			tail: 100, budget: 1 << 20, whole: rapid.SampledFrom([]int64{0, 1 << 40}).Draw(t, "whole"),
 		}
 		q := Query{Endpoints: revalidate, Workers: rapid.IntRange(1, 3).Draw(t, "workers")}
