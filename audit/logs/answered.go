@@ -62,8 +62,13 @@ func (f *fields) answered() (Record, bool) {
 		}
 	}
 	path := canonical(string(target))
-	r := Record{Kind: audit.Denied, Recorder: Server, Status: f.status, Method: methodText(method)}
-	r.Guarded = f.d.guard.find(r.Method, path)
+	r := Record{Kind: audit.Denied, Recorder: Server, Status: f.status, Method: methodText(method), Guarded: -1}
+	if len(target) > 0 {
+		r.Guarded = f.d.guard.find(r.Method, path)
+	}
+	if f.refused {
+		r.Recorder = Errors
+	}
 	if accepted {
 		if r.Guarded < 0 {
 			return Record{}, false
@@ -76,9 +81,10 @@ func (f *fields) answered() (Record, bool) {
 
 // isRequest reports whether the line is about a request that somebody made to the server:
 // it says who asked, for what, and what the answer was. One without the first is about a
-// request the application made itself.
+// request the application made itself; one without the second is known by the server's own
+// words.
 func (f *fields) isRequest() bool {
-	return f.status != 0 && (f.path != nil || len(f.request) > 0 && f.request[0] != '<') && (f.addrOf.is || f.forwardedOf.is || f.addressless)
+	return f.status != 0 && (f.path != nil || len(f.request) > 0 && f.request[0] != '<' || f.refused) && (f.addrOf.is || f.forwardedOf.is || f.addressless)
 }
 
 func methodText(method []byte) string {

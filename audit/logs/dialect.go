@@ -63,7 +63,9 @@ func (d *dialect) parse(line []byte) (Record, bool) {
 			r = d.through(r, body)
 		}
 	case likeText:
-		return d.parseDjango(line)
+		if r, ok = d.parseError(body); !ok {
+			return d.parseDjango(line)
+		}
 	}
 	if ok && r.At.IsZero() {
 		r.At = at
@@ -160,6 +162,11 @@ func (d *dialect) stamp(line []byte) (time.Time, bool) {
 		}
 	case likeText:
 		return stamp(line, d.clock)
+	case likeNothing:
+		// A pattern of refusals alone leaves most lines out.
+		if d.format == Custom && d.pattern != nil && d.pattern.refuses() {
+			return stamp(line, d.clock)
+		}
 	}
 	return at, !at.IsZero()
 }

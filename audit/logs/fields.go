@@ -26,6 +26,7 @@ type fields struct {
 	timeOf, addrOf, statusOf, forwardedOf, methodOf, pathOf, agentOf      told
 
 	stream      bool
+	refused     bool // said in words, not by a status
 	addressless bool // the catalogue's pattern has no address
 }
 
@@ -131,6 +132,10 @@ func (f *fields) take(n name, value []byte, index int) {
 		}
 	case aStream:
 		f.stream = true
+	case aLogin:
+		f.status, f.refused = 401, true
+	case aRefusal:
+		f.status, f.refused = 403, true
 	}
 }
 

@@ -110,6 +110,7 @@ const (
 	Request     Recorder = "django.request" // and django.security.csrf: "Unauthorized: /p"
 	Runserver   Recorder = "django.server"  // "GET /p HTTP/1.1" 403 135
 	Server      Recorder = "access"         // gunicorn, nginx, Apache
+	Errors      Recorder = "error"          // the same, of what they refused themselves
 )
 
 // Record is one line of evidence as a log tells it. A field the line does not hold

@@ -16,8 +16,10 @@ const (
 	aCause
 	aLogger
 	aLevel
-	aLine   // a whole line of another writer
-	aStream // what tells that the former is one
+	aLine    // a whole line of another writer
+	aStream  // what tells that the former is one
+	aLogin   // what tells that the answer was 401
+	aRefusal // what tells that it was 403
 )
 
 // writer is a piece of software whose fields belong together.
@@ -108,4 +110,5 @@ var names = map[string]name{
 var groupNames = map[string]meaning{
 	"time": aTime, "addr": anAddr, "forwarded": aForward, "method": aMethod, "path": aPath, "request": aRequest,
 	"status": aStatus, "agent": anAgent, "message": aMessage, "logger": aLogger, "level": aLevel,
+	"unauthorized": aLogin, "forbidden": aRefusal,
 }

@@ -15,6 +15,9 @@ type Pattern struct {
 	re     *regexp.Regexp
 	groups []name // by index; without meaning where the group is none of ours
 	of     map[string]bool
+	// needles are strings of which every line that it fits holds one; nil where nothing is
+	// known of one that tells of refusals in words.
+	needles [][]byte
 }
 
 // PatternError says what is wrong with a pattern, and what to write instead.
@@ -36,7 +39,7 @@ func ParsePattern(text string) (*Pattern, error) {
 	if err != nil {
 		return nil, &PatternError{"is no regular expression of the RE2 kind", `write it without look-around and back references, parentheses in pairs, \ before what is meant as it stands`}
 	}
-	p := &Pattern{re: re, groups: make([]name, re.NumSubexp()+1), of: map[string]bool{}}
+	p := &Pattern{re: re, groups: make([]name, re.NumSubexp()+1), of: map[string]bool{}, needles: needlesOf(text)}
 	for i, group := range re.SubexpNames() {
 		if group == "" {
 			continue
@@ -53,12 +56,23 @@ func ParsePattern(text string) (*Pattern, error) {
 	switch {
 	case len(p.of) == 0:
 		return nil, &PatternError{"has no named group", "name what stands where: (?P<time>…) (?P<addr>…) (?P<path>…) (?P<status>…)"}
-	case !p.Requests() && !p.of["message"]:
-		return nil, &PatternError{"tells neither a request with its status nor a message", "name the groups path (or request) and status, or the group message"}
+	case !p.Requests() && !p.refuses() && !p.of["message"]:
+		return nil, &PatternError{"tells neither a request with its status nor a message", "name the groups path (or request) and status, or the group message, or the words that tell of a refusal unauthorized or forbidden"}
 	case re.MatchString(""):
 		return nil, &PatternError{"fits an empty line, so it fits every line", "write what each line has: (?P<time>\\S+) (?P<message>.+)"}
 	}
 	return p, nil
+}
+
+// needlesOf is for the patterns that rekey knows.
+func needlesOf(text string) [][]byte {
+	switch text {
+	case NginxErrors:
+		return [][]byte{nginxNeedle}
+	case ApacheErrors:
+		return [][]byte{apacheNeedle}
+	}
+	return nil
 }
 
 // Has reports whether the pattern has a group of that name.
@@ -66,6 +80,9 @@ func (p *Pattern) Has(group string) bool { return p.of[group] }
 
 // Requests reports whether the lines of the pattern tell of requests and their answers.
 func (p *Pattern) Requests() bool { return p.of["status"] && (p.of["path"] || p.of["request"]) }
+
+// refuses reports whether lines of the pattern tell in words that a request was refused.
+func (p *Pattern) refuses() bool { return p.of["unauthorized"] || p.of["forbidden"] }
 
 // read fills f; false means that the pattern does not fit.
 func (p *Pattern) read(f *fields, line []byte) bool {

@@ -13,6 +13,9 @@ func TestPatternFaults(t *testing.T) {
 		{"a message alone", `(?P<message>.+)`, ""},
 		{"a request line", `(?P<request>.+) (?P<status>\d+)`, ""},
 		{"Go's own spelling", `(?<message>.+)`, ""},
+		{"a refusal in words", `denied (?P<addr>\S+) (?P<forbidden>.+)`, ""},
+		{"nginx's errors", NginxErrors, ""},
+		{"Apache's errors", ApacheErrors, ""},
 		{"unbalanced", `(?P<message>.+`, "no regular expression of the RE2 kind"},
 		{"closing more than it opened", `x)(?P<message>.+)|(`, "no regular expression of the RE2 kind"},
 		{"look-around", `(?P<message>.+)(?!x)`, "no regular expression of the RE2 kind"},
@@ -60,6 +63,7 @@ func TestPatternIsNeeded(t *testing.T) {
 func FuzzParsePattern(f *testing.F) {
 	f.Add(piped, "2026-11-22T19:35:18Z|203.0.113.66|POST|/api/revalidate/|401|-|curl/8.5.0")
 	f.Add(`(?P<message>(?i)invalid.*)`, "Invalid signature")
+	f.Add(`(?P<unauthorized>who) (?P<path>.*)`, "who /api/revalidate/")
 	f.Add(`a)(?P<message>b|c`, "c")
 	f.Fuzz(func(t *testing.T, pattern, line string) {
 		p, err := ParsePattern(pattern)

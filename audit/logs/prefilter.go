@@ -35,8 +35,8 @@ func Prefilter(format Format, q Query) []string {
 	}
 	var list []string
 	for _, needle := range needles {
-		// Nothing in a needle but this means anything else in an expression.
-		list = append(list, strings.ReplaceAll(string(needle), `\u`, `.u`))
+		// Nothing in a needle but these means anything else in an expression.
+		list = append(list, strings.NewReplacer(`\u`, `.u`, `[`, `.`, `]`, `.`).Replace(string(needle)))
 	}
 	return []string{strings.Join(list, "|")}
 }

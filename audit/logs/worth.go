@@ -25,6 +25,11 @@ func (d *dialect) seekable() [][]byte {
 		return djangoNeedles
 	case Security:
 		return securityNeedles
+	case Custom:
+		if d.pattern != nil && d.pattern.refuses() { // by words of its own
+			d.words = d.pattern.needles
+			return d.words
+		}
 	}
 	d.words = [][]byte{phrase, []byte("nauthorized: "), []byte("orbidden")}
 	for _, path := range d.guard.paths {
@@ -33,6 +38,9 @@ func (d *dialect) seekable() [][]byte {
 			return nil
 		}
 		d.words = append(d.words, []byte(run))
+	}
+	if d.format == Auto || d.format == JSON { // which may hold lines of another's
+		d.words = append(d.words, nginxNeedle, apacheNeedle)
 	}
 	list := append(slices.Clone(d.words), []byte("401"), []byte("403"))
 	if d.format != Custom {

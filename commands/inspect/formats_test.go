@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rekey/audit"
+	"rekey/audit/logs"
 	"rekey/commands/secret"
 )
 
@@ -114,6 +115,54 @@ func TestWhatIsAnAccessLog(t *testing.T) {
 				return
 			}
 			if len(report.Gaps) > 0 {
+				t.Errorf("gaps: %v", report.Gaps)
+			}
+		})
+	}
+}
+
+// TestErrorLog: an error log tells of refusals and of nothing else: each counts once, with
+// its line in the access log, and a quiet one shows nothing of who was let in.
+func TestErrorLog(t *testing.T) {
+	t.Parallel()
+	at := func(minute int) time.Time { return now.Add(-time.Hour).Add(time.Duration(minute) * time.Minute) }
+	refused := func(minute int) string {
+		return at(minute).Format("2006/01/02 15:04:05") + ` [error] 7#7: *1 user "x" was not found in "/etc/nginx/htpasswd", client: 203.0.113.66, server: a, request: "POST /api/revalidate/ HTTP/1.1", host: "a"`
+	}
+	started := now.Add(-30*time.Hour).Format("2006/01/02 15:04:05") + " [notice] 7#7: start worker processes"
+	access := func(minute int) string {
+		return `203.0.113.66 - x [` + at(minute).Format("02/Jan/2006:15:04:05 -0700") + `] "POST /api/revalidate/ HTTP/1.1" 401 179 "-" "-"`
+	}
+	other := func(minute int) string { return strings.Replace(access(minute), "401", "404", 1) }
+	for _, tt := range []struct {
+		name           string
+		errors, access []string // no access log where nil
+		refusals       int
+		outcome        audit.Outcome
+	}{
+		{"in both logs", []string{started, refused(1), refused(2)}, []string{other(-1700), access(1), access(2)}, 2, audit.Refused},
+		{"in the error log alone", []string{started, refused(1)}, []string{other(-1700), other(3)}, 1, audit.Refused},
+		{"a quiet error log", []string{started}, []string{other(-1700), other(3)}, 0, audit.NoSign},
+		{"without an access log", []string{started, refused(1)}, nil, 1, audit.CannotTell},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			e := newEstate(t)
+			e.with(secret.Log{Format: secret.LogPattern, Pattern: logs.NginxErrors}, tt.errors...)
+			if tt.access != nil {
+				for _, line := range tt.access {
+					e.write("access.log", line)
+				}
+				e.cat.Environments[0].Logs = append(e.cat.Environments[0].Logs, secret.Log{Path: filepath.Join(e.dir, "access.log"), Format: secret.LogAccess})
+			}
+			report := e.audit(t.Context(), "REVALIDATE_SECRET")
+			expect(t, report, tt.outcome)
+			if got := report.Totals[audit.Denied]; got != tt.refusals {
+				t.Errorf("%d refusals, want %d", got, tt.refusals)
+			}
+			if tt.access == nil {
+				expectGap(t, report, "access log", "an accepted request leaves no trace")
+			} else if len(report.Gaps) > 0 {
 				t.Errorf("gaps: %v", report.Gaps)
 			}
 		})

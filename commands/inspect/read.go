@@ -45,7 +45,8 @@ func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, rea
 		}
 		files = append(files, opened...)
 		r.gaps = append(r.gaps, gaps...)
-		switch held := mayHold(nil, logs.Format(entry.Format)); {
+		pattern, _ := logs.ParsePattern(entry.Pattern) // a fault of it is among the gaps
+		switch held := mayHold(pattern, logs.Format(entry.Format)); {
 		case len(opened) == 0:
 			cover.note(held, audit.Unseen)
 		case len(gaps) > 0:

@@ -275,7 +275,7 @@ const (
 	LogAccess   LogFormat = "access"   // gunicorn, nginx or Apache combined
 	LogJSON     LogFormat = "json"     // one JSON object a line
 	LogLogfmt   LogFormat = "logfmt"   // key=value pairs
-	LogPattern  LogFormat = "pattern"  // what Log.Pattern reads
+	LogPattern  LogFormat = "pattern"  // what Log.Pattern reads; the error logs of nginx and Apache, too
 	LogAuto     LogFormat = "auto"     // whatever each line looks like
 )
 

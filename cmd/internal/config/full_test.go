@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"rekey/audit/logs"
 	"rekey/commands/secret"
 )
 
@@ -395,6 +396,8 @@ func TestLogsAndHowTheyAreWritten(t *testing.T) {
       - path: /srv/api/logs/own.log
         pattern: '(?P<time>\S+) (?P<addr>\S+) (?P<message>.+)'
       - {path: /srv/api/logs/all.log}
+      - {path: /srv/api/logs/nginx.log, format: nginx-error}
+      - {path: /srv/api/logs/apache.log, format: apache-error}
 `
 	if !strings.Contains(full, before) {
 		t.Fatal("the full catalogue names other logs")
@@ -413,6 +416,8 @@ func TestLogsAndHowTheyAreWritten(t *testing.T) {
 		{Path: "/srv/api/logs/caddy.log", Format: secret.LogJSON, Zone: time.UTC},
 		{Path: "/srv/api/logs/own.log", Format: secret.LogPattern, Pattern: `(?P<time>\S+) (?P<addr>\S+) (?P<message>.+)`, Zone: berlin},
 		{Path: "/srv/api/logs/all.log", Format: secret.LogAuto, Zone: berlin},
+		{Path: "/srv/api/logs/nginx.log", Format: secret.LogPattern, Pattern: logs.NginxErrors, Zone: berlin},
+		{Path: "/srv/api/logs/apache.log", Format: secret.LogPattern, Pattern: logs.ApacheErrors, Zone: berlin},
 	}
 	sameZone := cmp.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() })
 	if d := cmp.Diff(want, env.Logs, sameZone); d != "" {

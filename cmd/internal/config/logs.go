@@ -40,15 +40,25 @@ func (d *document) log(n ast.Node, where string, zone *time.Location, seen map[s
 	return g
 }
 
+// What servers write into their error logs is read by patterns that rekey knows.
+const (
+	nginxError  secret.LogFormat = "nginx-error"
+	apacheError secret.LogFormat = "apache-error"
+)
+
 // format reads how the lines of a log are written. Left out, it is detected.
 func (d *document) format(l *object) (secret.LogFormat, string) {
-	format := choice(l, "format", secret.LogAuto, secret.LogAuto, secret.LogSecurity, secret.LogDjango, secret.LogAccess, secret.LogJSON, secret.LogLogfmt, secret.LogPattern)
+	format := choice(l, "format", secret.LogAuto, secret.LogAuto, secret.LogSecurity, secret.LogDjango, secret.LogAccess, nginxError, apacheError, secret.LogJSON, secret.LogLogfmt, secret.LogPattern)
 	switch {
 	case l.has("pattern") && l.has("format") && format != secret.LogPattern:
 		d.fault(l.blame("pattern"), fmt.Sprintf("%s has a pattern and the format %s", l.where, format), "take one out: a pattern is a format by itself")
 		return format, ""
 	case l.has("pattern"):
 		return secret.LogPattern, d.linePattern(l)
+	case format == nginxError:
+		return secret.LogPattern, logs.NginxErrors
+	case format == apacheError:
+		return secret.LogPattern, logs.ApacheErrors
 	case format == secret.LogPattern:
 		l.must("pattern", `write a regular expression that says what stands where: pattern: '(?P<time>\S+) (?P<addr>\S+) (?P<message>.+)'`)
 	}
