@@ -35,6 +35,13 @@ func threadsThatStandBack(t *testing.T) int {
 func TestOnlyReadersStandBack(t *testing.T) { //nolint:paralleltest // see above
 	l := openData(t, t.TempDir(), denials(20_000), Access, &sizes{block: 4 << 10, line: 500, tail: 100, budget: 1 << 20, whole: 1 << 40})
 	defer func() { _ = l.Close() }()
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "access.log"), denials(2000))
+	s, err := OpenSet(t.Context(), SetConfig{Path: filepath.Join(dir, "access.log"), Format: Access})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
 	for range 5 {
 		most := 0
 		if _, err := l.Scan(t.Context(), Query{Workers: 2}, func(Record) error {
@@ -48,7 +55,24 @@ func TestOnlyReadersStandBack(t *testing.T) { //nolint:paralleltest // see above
 		if most == 0 {
 			t.Fatal("no thread stood back during the scan")
 		}
+		most = 0
+		if _, err := s.Lines(t.Context(), Query{}, func(Line) error {
+			if most == 0 {
+				most = threadsThatStandBack(t)
+			}
+			return nil
+		}); err != nil || most == 0 {
+			t.Fatalf("%d threads stood back while lines were read, error %v", most, err)
+		}
 	}
+	func() {
+		defer func() {
+			if recover() != "the caller's" {
+				t.Error("a panic of yield did not reach the caller")
+			}
+		}()
+		_, _ = s.Lines(t.Context(), Query{}, func(Line) error { panic("the caller's") })
+	}()
 	for deadline := time.Now().Add(10 * time.Second); threadsThatStandBack(t) > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d threads still stand back", threadsThatStandBack(t))
