@@ -20,16 +20,16 @@ func (f *source) holes(window audit.Window, s logs.Stats, scanErr error, e reach
 		gaps = append(gaps, audit.Gap{Source: f.name, Why: fmt.Sprintf(format, args...)})
 		coverage = min(coverage, to)
 	}
-	still := ""
-	if _, ok := f.Source.(newest); ok {
-		still = "its newest entries were still read; "
+	still, also := "", ""
+	if f.caught {
+		still, also = "its newest entries were still read; ", " Its newest entries were still read."
 	}
 	var fault *logs.Fault
 	switch {
 	case errors.As(scanErr, &fault) && s.Begins.IsZero():
-		hole(audit.Unseen, "%s", fault.Why)
+		hole(audit.Unseen, "%s%s", fault.Why, also)
 	case errors.As(scanErr, &fault):
-		hole(audit.Partial, "%s", fault.Why)
+		hole(audit.Partial, "%s%s", fault.Why, also)
 	case errors.Is(scanErr, context.DeadlineExceeded), errors.Is(scanErr, context.Canceled):
 		hole(audit.Partial, "Time ran out after %s; %sask for a shorter window, or again with more time.", progress(s), still)
 	case scanErr != nil:

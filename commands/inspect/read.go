@@ -2,10 +2,12 @@ package inspect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"rekey/audit"
@@ -85,25 +87,30 @@ func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, rea
 	return r
 }
 
-// scan reads all files at once. Where the deadline came first, the newest records,
-// which matter most, are still fetched backwards from the end.
+// scan reads all files at once. Where time ran out, the newest records, which matter
+// most, are still fetched backwards from the end.
 func (i *Inspector) scan(ctx context.Context, files []*source, q logs.Query, j *judge) ([]logs.Stats, []error) {
 	merger := logs.NewMerger(j.add)
 	stats, errs := logs.Join(ctx, sources(files), q, func(source int, r logs.Record) {
-		files[source].last = max(files[source].last, r.Offset)
+		f := files[source]
+		if f.last = max(f.last, r.Offset); r.At.After(f.lastAt) {
+			f.lastAt = r.At
+		}
 		merger.Add(source, r)
 	})
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceTime)
-	defer cancel()
-	for _, t := range unread(grace, files, q, errs) {
+	for _, t := range unread(ctx, files, q, errs) {
 		merger.Add(t.source, t.Record)
 	}
 	merger.Close()
 	return stats, errs
 }
 
-// graceTime is how long after the deadline the newest records may be fetched.
-const graceTime = 300 * time.Millisecond
+// How long, after time ran out, the newest records may be fetched: from a file, and from
+// what is asked elsewhere.
+const (
+	graceTime   = 300 * time.Millisecond
+	serverGrace = 5 * time.Second
+)
 
 type tail struct {
 	logs.Record
@@ -111,24 +118,58 @@ type tail struct {
 }
 
 // unread fetches the newest records that an ended scan did not reach, in the order
-// they happened.
+// they happened. Whoever stopped the scan does not wait for a server.
 func unread(ctx context.Context, files []*source, q logs.Query, errs []error) []tail {
-	var tails []tail
+	found := make([][]logs.Record, len(files))
+	var wg sync.WaitGroup
 	for n, f := range files {
 		back, ok := f.Source.(newest)
+		_, here := f.Source.(quoter)
+		grace := serverGrace
+		if here {
+			grace = graceTime
+		} else if errors.Is(ctx.Err(), context.Canceled) {
+			ok = false
+		}
 		if errs[n] == nil || !ok {
 			continue
 		}
-		// A failure here adds nothing to the gap that errs makes.
-		records, _, _ := back.Last(ctx, f.asks(q), keep, audit.InvalidSignature, audit.Denied, audit.Used)
-		for _, r := range records {
-			if r.Offset > f.last {
+		wg.Go(func() {
+			within, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+			defer cancel()
+			// A failure here adds nothing to the gap that errs makes.
+			var err error
+			found[n], _, err = back.Last(within, f.asks(q), keep, audit.InvalidSignature, audit.Denied, audit.Used)
+			// A server that has nothing may not have been asked for what it has.
+			f.caught = err == nil && (here || len(found[n]) > 0)
+		})
+	}
+	wg.Wait()
+	var tails []tail
+	for n, f := range files {
+		for _, r := range found[n] {
+			if f.passed(&r) {
 				tails = append(tails, tail{Record: r, source: n})
 			}
 		}
 	}
 	slices.SortStableFunc(tails, func(a, b tail) int { return a.At.Compare(b.At) })
 	return tails
+}
+
+// passed reports whether r, of the newest records, lies behind those that were handed on. A
+// source that cannot be asked for a line again has no offsets that last: there the time
+// tells, and r is numbered anew.
+func (f *source) passed(r *logs.Record) bool {
+	if _, again := f.Source.(quoter); again {
+		return r.Offset > f.last
+	}
+	if !r.At.After(f.lastAt) {
+		return false
+	}
+	f.last++
+	r.Offset = f.last
+	return true
 }
 
 // names are the shortest endings of the paths that tell them apart.

@@ -15,11 +15,10 @@ import (
 	"rekey/commands/secret"
 )
 
-// TestWhatIsAnAccessLogElsewhere: a log whose format does not say what it holds counts on
-// a server as what it counts as in a file.
-//
-//nolint:paralleltest // AWS's client takes its credentials from the environment
-func TestWhatIsAnAccessLogElsewhere(t *testing.T) {
+// servers starts a Loki and a CloudWatch, whose client takes its credentials from the
+// environment: not for tests that run in parallel.
+func servers(t *testing.T) (*lokitest.Server, *cloudwatchtest.Server) {
+	t.Helper()
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE00000000")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "example")
 	t.Setenv("AWS_CONFIG_FILE", "/nonexistent")
@@ -31,6 +30,15 @@ func TestWhatIsAnAccessLogElsewhere(t *testing.T) {
 	t.Cleanup(func() { _ = loki.Close() })
 	cloud := cloudwatchtest.New(cloudwatchtest.Config{Now: func() time.Time { return now }})
 	t.Cleanup(cloud.Close)
+	return loki, cloud
+}
+
+// TestWhatIsAnAccessLogElsewhere: a log whose format does not say what it holds counts on
+// a server as what it counts as in a file.
+//
+//nolint:paralleltest // AWS's client takes its credentials from the environment
+func TestWhatIsAnAccessLogElsewhere(t *testing.T) {
+	loki, cloud := servers(t)
 
 	old, late := now.Add(-30*time.Hour), now.Add(-time.Hour)
 	type line struct {

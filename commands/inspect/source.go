@@ -19,6 +19,8 @@ type source struct {
 	format logs.Format
 	entry  int   // of the catalogue's list
 	last   int64 // largest offset of a record handed on; -1 before any
+	lastAt time.Time
+	caught bool // the newest records were fetched that a reading did not reach
 	// What the catalogue says of how its lines are written.
 	pattern *logs.Pattern
 	zone    *time.Location
@@ -38,8 +40,8 @@ func (f *source) asks(q logs.Query) logs.Query {
 	return q
 }
 
-// newest is a source that finds its newest records without reading all: what a deadline
-// leaves out is fetched that way.
+// newest is a source that finds its newest records without reading all: what there was no
+// time for is fetched that way.
 type newest interface {
 	Last(ctx context.Context, q logs.Query, n int, kinds ...audit.Kind) ([]logs.Record, logs.Stats, error)
 }

@@ -24,6 +24,9 @@ type row struct {
 	message, stream, ptr string
 }
 
+// place finds the line again.
+func (r *row) place() string { return r.stream + " " + r.at.Format("2006-01-02T15:04:05.000Z") }
+
 // endedError is a query that ended other than complete.
 type endedError struct{ status types.QueryStatus }
 

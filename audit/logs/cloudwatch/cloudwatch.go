@@ -94,7 +94,7 @@ func (s *Source) Scan(ctx context.Context, q logs.Query, yield func(logs.Record)
 	if err != nil {
 		return logs.Stats{}, err
 	}
-	r := &reading{source: s, lines: lines, text: queryText(s.cfg.Format, q, s.cfg.Rows)}
+	r := &reading{source: s, lines: lines, text: queryText(s.cfg.Format, q, "asc", s.cfg.Rows)}
 	stats, err := r.scan(within, q)
 	if err == nil {
 		from, to := q.Reach(s.cfg.Now())
@@ -109,6 +109,23 @@ func (s *Source) Scan(ctx context.Context, q logs.Query, yield func(logs.Record)
 		stats.Gaps = append(stats.Gaps, logs.Gap{Why: r.crowded, Left: audit.Partial})
 	}
 	return stats, s.explain(err, r.reached)
+}
+
+// Last answers the newest records of the end of the window, oldest first, at most n of each
+// kind: see [logs.Newest].
+func (s *Source) Last(ctx context.Context, q logs.Query, n int, kinds ...audit.Kind) ([]logs.Record, logs.Stats, error) {
+	r := &reading{source: s}
+	from, to := q.Recent(s.cfg.Now())
+	records, err := logs.Newest(s.Title(), s.cfg.Format, q, n, kinds, func(take func(logs.Message) error) error {
+		rows, _, err := r.ask(ctx, queryText(s.cfg.Format, q, "desc", min(logs.NewestLines, s.cfg.Rows)), from.Unix(), to.Unix()+1)
+		for _, row := range rows {
+			if err := take(logs.Message{Text: []byte(row.message), At: row.at, Place: row.place()}); err != nil {
+				return err
+			}
+		}
+		return err
+	})
+	return records, logs.Stats{Read: r.bytes, Lines: r.records}, s.explain(err, time.Time{})
 }
 
 // scan reads what the log group keeps of the window.

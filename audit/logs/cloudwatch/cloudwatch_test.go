@@ -82,9 +82,13 @@ func TestSameAsTheParser(t *testing.T) {
 				for n, line := range lines {
 					s.Put(group, fmt.Sprint("web-", n%2), cloudwatchtest.Event{At: at(n), Message: string(line)})
 				}
-				got, stats, err := sourcetest.Scan(t, open(t, s, func(c *Config) { c.Format, c.Rows = format, rows }), query)
+				source := open(t, s, func(c *Config) { c.Format, c.Rows = format, rows })
+				got, stats, err := sourcetest.Scan(t, source, query)
 				if err != nil {
 					t.Fatal(err)
+				}
+				if format == logs.Access && rows == maxRows {
+					sourcetest.Newest(t, source)
 				}
 				sourcetest.Same(t, sourcetest.Judged(t, format, lines, at), got, "CloudWatch "+group+" at web-")
 				if !stats.Begins.Equal(noon.AddDate(0, -1, 0)) || stats.Ends.Before(window.Until) {
@@ -253,7 +257,7 @@ func FuzzQueryText(f *testing.F) {
 	f.Fuzz(func(t *testing.T, path string) {
 		for _, format := range []logs.Format{logs.Access, logs.Django, logs.Security} {
 			q := logs.Query{Endpoints: []logs.Endpoint{{Path: path}}}
-			got, err := cloudwatchtest.Filters(queryText(format, q, maxRows))
+			got, err := cloudwatchtest.Filters(queryText(format, q, "asc", maxRows))
 			if err != nil {
 				t.Fatal(err)
 			}

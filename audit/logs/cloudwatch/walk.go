@@ -29,7 +29,7 @@ const wanted = "fields @timestamp, @message, @logStream, @ptr"
 
 // queryText is the question in the language of Insights. The patterns hold no backslash and
 // no line break, so a slash is all that has to be escaped.
-func queryText(format logs.Format, q logs.Query, rows int) string {
+func queryText(format logs.Format, q logs.Query, order string, rows int) string {
 	var b strings.Builder
 	b.WriteString(wanted)
 	for n, pattern := range logs.Prefilter(format, q) {
@@ -40,7 +40,7 @@ func queryText(format logs.Format, q logs.Query, rows int) string {
 		}
 		b.WriteString("@message like /" + strings.ReplaceAll(pattern, "/", `\/`) + "/")
 	}
-	fmt.Fprintf(&b, " | sort @timestamp asc | limit %d", rows)
+	fmt.Fprintf(&b, " | sort @timestamp %s | limit %d", order, rows)
 	return b.String()
 }
 
@@ -59,8 +59,7 @@ func (r *reading) walk(ctx context.Context, from, to int64) error {
 			r.seen = map[string]bool{}
 		}
 		r.seen[row.ptr], r.reached = true, row.at
-		place := row.stream + " " + row.at.Format("2006-01-02T15:04:05.000Z")
-		if err := r.lines.Take([]byte(row.message), row.at, place); err != nil {
+		if err := r.lines.Take([]byte(row.message), row.at, row.place()); err != nil {
 			return err
 		}
 	}

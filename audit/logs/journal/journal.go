@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"time"
 
 	"rekey/audit"
@@ -104,6 +105,24 @@ func (s *Source) Scan(ctx context.Context, q logs.Query, yield func(logs.Record)
 	lines.Tell(&stats)
 	stats.Gaps = append(stats.Gaps, r.gaps()...)
 	return stats, s.explain(err, r.reached)
+}
+
+// Last answers the newest records of the end of the window, oldest first, at most n of each
+// kind: see [logs.Newest].
+func (s *Source) Last(ctx context.Context, q logs.Query, n int, kinds ...audit.Kind) ([]logs.Record, logs.Stats, error) {
+	r := &reading{source: s}
+	from, to := q.Recent(s.cfg.Now())
+	records, err := logs.Newest(s.Title(), s.cfg.Format, q, n, kinds, func(take func(logs.Message) error) error {
+		return r.filtered(ctx, append(span(from, to), "--reverse"), grep(s.cfg.Format, q), func(e entry) error {
+			for _, m := range slices.Backward(e.messages) {
+				if err := take(logs.Message{Text: m, At: e.at(), Place: e.Cursor}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+	return records, logs.Stats{}, s.explain(err, time.Time{})
 }
 
 // extent finds where the unit's lines begin and end, and whether the journal reaches back

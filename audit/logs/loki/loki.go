@@ -120,3 +120,17 @@ func (s *Source) Scan(ctx context.Context, q logs.Query, yield func(logs.Record)
 	}
 	return stats, s.explain(err, r.reached)
 }
+
+// Last answers the newest records of the end of the window, oldest first, at most n of each
+// kind: see [logs.Newest].
+func (s *Source) Last(ctx context.Context, q logs.Query, n int, kinds ...audit.Kind) ([]logs.Record, logs.Stats, error) {
+	r := &reading{source: s, limit: pageLimit}
+	from, to := q.Recent(s.cfg.Now())
+	records, err := logs.Newest(s.Title(), s.cfg.Format, q, n, kinds, func(take func(logs.Message) error) error {
+		newest := span{query: s.cfg.Selector + lineFilters(s.cfg.Format, q), from: from, to: to, newest: true, limit: logs.NewestLines}
+		return r.walk(ctx, newest, func(e entry) error {
+			return take(logs.Message{Text: []byte(e.line), At: e.at, Place: stampText(e.at)})
+		})
+	})
+	return records, logs.Stats{Read: r.bytes, Lines: r.lines}, s.explain(err, time.Time{})
+}

@@ -6,16 +6,19 @@ package sourcetest
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"rekey/audit"
@@ -88,14 +91,49 @@ func Judged(t *testing.T, format logs.Format, lines [][]byte, at func(n int) tim
 // and a name that begins as given.
 func Same(t *testing.T, want, got []logs.Record, name string) {
 	t.Helper()
-	alike := cmp.Options{cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmpopts.IgnoreFields(logs.Record{}, "Offset", "Line", "Name")}
-	if diff := cmp.Diff(want, got, alike); diff != "" || len(want) == 0 {
+	alike := gocmp.Options{gocmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmpopts.IgnoreFields(logs.Record{}, "Offset", "Line", "Name")}
+	if diff := gocmp.Diff(want, got, alike); diff != "" || len(want) == 0 {
 		t.Errorf("%d records (-want +got):\n%s", len(want), diff)
 	}
 	for _, r := range got {
 		if !strings.HasPrefix(r.Name, name) || r.Line == "" {
 			t.Errorf("a record is called %q and says %q", r.Name, r.Line)
 		}
+	}
+}
+
+// Newest holds the newest records that a source fetches without reading all against the end
+// of a whole reading. The source must have more of some kind than are asked for.
+func Newest(t *testing.T, s interface {
+	logs.Source
+	Last(ctx context.Context, q logs.Query, n int, kinds ...audit.Kind) ([]logs.Record, logs.Stats, error)
+},
+) {
+	t.Helper()
+	const n = 2
+	all, _, err := Scan(t, s, Query())
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := []audit.Kind{audit.Denied, audit.Used, audit.InvalidSignature}
+	left := map[audit.Kind]int{}
+	for _, kind := range kinds {
+		left[kind] = n
+	}
+	var want []logs.Record
+	for _, r := range slices.Backward(all) {
+		if left[r.Kind]--; left[r.Kind] >= 0 {
+			want = append(want, r)
+		}
+	}
+	slices.Reverse(want)
+	got, _, err := s.Last(t.Context(), Query(), n, kinds...)
+	if err != nil || len(want) == len(all) {
+		t.Fatalf("%d of %d records wanted, error %v", len(want), len(all), err)
+	}
+	Same(t, want, got, "")
+	if !slices.IsSortedFunc(got, func(a, b logs.Record) int { return cmp.Compare(a.Offset, b.Offset) }) {
+		t.Error("their offsets do not ascend")
 	}
 }
 
