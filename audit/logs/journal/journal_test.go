@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	"rekey/audit"
 	"rekey/audit/audittest/journaltest"
+	"rekey/audit/audittest/programtest"
 	"rekey/audit/logs"
 	"rekey/audit/logs/sourcetest"
 )
@@ -155,7 +155,7 @@ func TestBeginningIsHonest(t *testing.T) {
 func script(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "journalctl")
-	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text), 0o700); err != nil { //nolint:gosec // a program
+	if err := programtest.Write(path, "#!/bin/sh\n"+text); err != nil {
 		t.Fatal(err)
 	}
 	return path

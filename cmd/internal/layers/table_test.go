@@ -87,12 +87,13 @@ audit/audittest/cloudwatchtest:  audit/audittest audit/audittest/sigv4
 audit/audittest/journaltest:
 audit/audittest/sigv4:
 audit/audittest/porttest:
+audit/audittest/programtest:
 audit/ledger/ledgertest:         audit/ledger; pgx sys cmp rapid
 commands/storetest:              commands/store commands/secret; cmp rapid
 commands/issue/smtp/smtptest:    commands/secret; smtpd
 commands/issue/issuetest:        commands/issue commands/secret commands/storetest commands/verify
 commands/estatetest:             commands/secret; sys
-cmd/internal/leathertest:        audit/audittest commands/issue/smtp/smtptest commands/secret commands/store/dotenv; pgx sync
+cmd/internal/leathertest:        audit/audittest audit/audittest/programtest commands/issue/smtp/smtptest commands/secret commands/store/dotenv; pgx sync
 bot/bottest:                     ; slack websocket
 `
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"rekey/audit/audittest/programtest"
 	"rekey/commands/secret"
 	"rekey/commands/store/dotenv"
 )
@@ -57,10 +58,7 @@ func (e *Estate) writeManage() error {
 		fmt.Fprintf(&manage, "export %s=%s\n", name, shellQuote(value))
 	}
 	fmt.Fprintf(&manage, "exec %s %s \"$@\"\n", shellQuote(e.tools.python), shellQuote(filepath.Join(e.api(), "manage.py")))
-	if err := os.WriteFile(e.path("bin", "manage"), []byte(manage.String()), 0o700); err != nil { //nolint:gosec // it is a program
-		return fmt.Errorf("writing manage: %w", err)
-	}
-	return nil
+	return programtest.Write(e.path("bin", "manage"), manage.String())
 }
 
 // writeEnvFiles writes the .env files, with what such files hold in practice.

@@ -14,7 +14,7 @@ func TestGunicornPreload(t *testing.T) {
 	t.Parallel()
 	configured := func(name, text string) func(t *testing.T) (string, string) {
 		return func(t *testing.T) (string, string) {
-			path := file(t, name, text, 0o600)
+			path := file(t, name, text)
 			return filepath.Dir(path), path
 		}
 	}
@@ -159,7 +159,7 @@ func TestWhatCannotBeLookedAtIsSaid(t *testing.T) {
 		{"no process is named", "names no pid_file", []string{"kill", "-HUP"}, ""},
 		{"no such process", "process 4194304", []string{"kill", "-HUP", "4194304"}, ""},
 		{"no such file", "it is not there", []string{"kill", "-HUP"}, "/nonexistent/main.pid"},
-		{"a file with something else", "holds no process number", []string{"kill", "-HUP"}, file(t, "pid", "soon\n", 0o600)},
+		{"a file with something else", "holds no process number", []string{"kill", "-HUP"}, file(t, "pid", "soon\n")},
 		{"a command of the owner's", "what deploy.sh does", []string{"/srv/deploy.sh", "api"}, ""},
 		{"no command", "what the reload command does", nil, ""},
 	} {

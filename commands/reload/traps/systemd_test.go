@@ -73,7 +73,7 @@ func TestSystemd(t *testing.T) {
 					tt.changes = changes
 				}
 			}
-			text := strings.NewReplacer("ENV (", c.Location+" (", "OTHER (", file(t, "other.env", "SECRET="+other+"\n", 0o600)+" (").Replace(shown(tt.changes))
+			text := strings.NewReplacer("ENV (", c.Location+" (", "OTHER (", file(t, "other.env", "SECRET="+other+"\n")+" (").Replace(shown(tt.changes))
 			c.Reload = []string{"sudo", "-n", tool(t, "systemctl", "show", text), "--no-block", tt.verb, "api.service"}
 			want(t, look(t, c), tt.want...)
 		})

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/audit/audittest/programtest"
 	"rekey/commands/reload/traps"
 	"rekey/commands/secret"
 )
@@ -78,13 +79,13 @@ func start(t *testing.T, cmd *exec.Cmd) int {
 // consumer reads an env file with oldValue in it.
 func consumer(t *testing.T, reload ...string) secret.Consumer {
 	t.Helper()
-	return secret.Consumer{Name: "api", Store: secret.Dotenv, Location: file(t, ".env", "SECRET="+oldValue+"\n", 0o600), Reload: reload}
+	return secret.Consumer{Name: "api", Store: secret.Dotenv, Location: file(t, ".env", "SECRET="+oldValue+"\n"), Reload: reload}
 }
 
-func file(t *testing.T, name, text string, mode os.FileMode) string {
+func file(t *testing.T, name, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -92,15 +93,19 @@ func file(t *testing.T, name, text string, mode os.FileMode) string {
 
 func pidFile(t *testing.T, pid int) string {
 	t.Helper()
-	return file(t, "main.pid", strconv.Itoa(pid)+"\n", 0o600)
+	return file(t, "main.pid", strconv.Itoa(pid)+"\n")
 }
 
 // tool is a program of this name that answers when it is asked with this first
 // argument, in place of what this machine lacks.
 func tool(t *testing.T, name, asked, answer string) string {
 	t.Helper()
-	text := file(t, "answer", answer, 0o600)
-	return file(t, name, "#!/bin/sh\nfor a in \"$@\"; do [ \"$a\" = '"+asked+"' ] && exec cat '"+text+"'; done\necho unexpected >&2\nexit 1\n", 0o700)
+	text := file(t, "answer", answer)
+	path := filepath.Join(t.TempDir(), name)
+	if err := programtest.Write(path, "#!/bin/sh\nfor a in \"$@\"; do [ \"$a\" = '"+asked+"' ] && exec cat '"+text+"'; done\necho unexpected >&2\nexit 1\n"); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // look looks, and checks that nothing it says holds a value.
