@@ -20,9 +20,9 @@ type Line struct {
 // Lines hands every line of the window to yield, and those of which no line above tells
 // that they are not of it: one part after the other, the oldest first. yield is called on
 // a thread that stands back, while the caller waits. The query must be the one the set was
-// opened for. Where its Zone is nil, times
-// that name no zone are in the one that each file tells by its last such time and when it
-// was last written to; where that leaves a doubt, a line is taken for later than it is.
+// opened for. Where its Zone is nil, times that name no zone are in the one that each file
+// tells by its last such time and when it was last written to; where that leaves a doubt, a
+// line is taken for later than it is.
 //
 // What the Stats say and what is an error is as for Scan.
 func (s *Set) Lines(ctx context.Context, q Query, yield func(Line) error) (all Stats, err error) {
