@@ -62,10 +62,8 @@ func (f *fields) answered() (Record, bool) {
 		}
 	}
 	path := canonical(string(target))
-	r := Record{Kind: audit.Denied, Recorder: Server, Status: f.status, Method: methodText(method), Guarded: -1}
-	if len(target) > 0 {
-		r.Guarded = f.d.guard.find(r.Method, path)
-	}
+	r := Record{Kind: audit.Denied, Recorder: Server, Status: f.status, Method: methodText(method)}
+	r.Guarded = f.d.guard.find(r.Method, path)
 	if f.refused {
 		r.Recorder = Errors
 	}

@@ -164,7 +164,7 @@ func (d *dialect) stamp(line []byte) (time.Time, bool) {
 		return stamp(line, d.clock)
 	case likeNothing:
 		// A pattern of refusals alone leaves most lines out.
-		if d.format == Custom && d.pattern != nil && d.pattern.refuses() {
+		if d.format == Custom && d.pattern.refuses() {
 			return stamp(line, d.clock)
 		}
 	}

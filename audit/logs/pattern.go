@@ -82,7 +82,7 @@ func (p *Pattern) Has(group string) bool { return p.of[group] }
 func (p *Pattern) Requests() bool { return p.of["status"] && (p.of["path"] || p.of["request"]) }
 
 // refuses reports whether lines of the pattern tell in words that a request was refused.
-func (p *Pattern) refuses() bool { return p.of["unauthorized"] || p.of["forbidden"] }
+func (p *Pattern) refuses() bool { return p != nil && (p.of["unauthorized"] || p.of["forbidden"]) }
 
 // read fills f; false means that the pattern does not fit.
 func (p *Pattern) read(f *fields, line []byte) bool {

@@ -33,10 +33,11 @@ func Prefilter(format Format, q Query) []string {
 	if needles == nil {
 		return nil
 	}
+	// Nothing in a needle but these means anything else in an expression.
+	alike := strings.NewReplacer(`\u`, `.u`, `[`, `.`, `]`, `.`)
 	var list []string
 	for _, needle := range needles {
-		// Nothing in a needle but these means anything else in an expression.
-		list = append(list, strings.NewReplacer(`\u`, `.u`, `[`, `.`, `]`, `.`).Replace(string(needle)))
+		list = append(list, alike.Replace(string(needle)))
 	}
 	return []string{strings.Join(list, "|")}
 }

@@ -26,7 +26,7 @@ func (d *dialect) seekable() [][]byte {
 	case Security:
 		return securityNeedles
 	case Custom:
-		if d.pattern != nil && d.pattern.refuses() { // by words of its own
+		if d.pattern.refuses() { // by words of its own
 			d.words = d.pattern.needles
 			return d.words
 		}

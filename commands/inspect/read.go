@@ -47,13 +47,15 @@ func (i *Inspector) readLogs(ctx context.Context, list []secret.Log, window, rea
 		}
 		files = append(files, opened...)
 		r.gaps = append(r.gaps, gaps...)
-		pattern, _ := logs.ParsePattern(entry.Pattern) // a fault of it is among the gaps
-		switch held := mayHold(pattern, logs.Format(entry.Format)); {
-		case len(opened) == 0:
-			cover.note(held, audit.Unseen)
-		case len(gaps) > 0:
-			cover.note(held, audit.Partial)
+		if len(opened) > 0 && len(gaps) == 0 {
+			continue
 		}
+		pattern, _ := logs.ParsePattern(entry.Pattern) // a fault of it is among the gaps
+		seen := audit.Partial
+		if len(opened) == 0 {
+			seen = audit.Unseen
+		}
+		cover.note(mayHold(pattern, logs.Format(entry.Format)), seen)
 	}
 
 	stats, errs := i.scan(ctx, files, q, j)
@@ -124,15 +126,13 @@ func unread(ctx context.Context, files []*source, q logs.Query, errs []error) []
 	var wg sync.WaitGroup
 	for n, f := range files {
 		back, ok := f.Source.(newest)
-		_, here := f.Source.(quoter)
+		here := f.here()
+		if errs[n] == nil || !ok || !here && errors.Is(ctx.Err(), context.Canceled) {
+			continue
+		}
 		grace := serverGrace
 		if here {
 			grace = graceTime
-		} else if errors.Is(ctx.Err(), context.Canceled) {
-			ok = false
-		}
-		if errs[n] == nil || !ok {
-			continue
 		}
 		wg.Go(func() {
 			within, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
@@ -161,7 +161,7 @@ func unread(ctx context.Context, files []*source, q logs.Query, errs []error) []
 // source that cannot be asked for a line again has no offsets that last: there the time
 // tells, and r is numbered anew.
 func (f *source) passed(r *logs.Record) bool {
-	if _, again := f.Source.(quoter); again {
+	if f.here() {
 		return r.Offset > f.last
 	}
 	if !r.At.After(f.lastAt) {

@@ -55,6 +55,13 @@ type quoter interface {
 	Names(offsets []int64) []string
 }
 
+// here reports whether the source's lines lie here: they can be asked for again by offsets
+// that last.
+func (f *source) here() bool {
+	_, ok := f.Source.(quoter)
+	return ok
+}
+
 // open opens what a catalogue's entry names: one source or several, and what of it
 // cannot be read. Without a source, the entry is unseen. Only q will be asked.
 func (i *Inspector) open(ctx context.Context, entry secret.Log, name string, q logs.Query) ([]*source, []audit.Gap) {

@@ -170,8 +170,8 @@ func costs(b *testing.B, do func()) cost {
 	return cost{wall: time.Since(begun), cpu: CPUTime(b) - used}
 }
 
-// copyOut reads a file by all processors at once in blocks as rekey's, and looks at
-// nothing: no reader that reads is faster.
+// copyOut reads a file by all processors at once, in blocks of half a megabyte, and looks
+// at nothing: about what any reader that copies has to spend.
 func copyOut(b *testing.B, path string) {
 	b.Helper()
 	f, err := os.Open(path)
